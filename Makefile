@@ -1,0 +1,75 @@
+# Everything people type, from a bare machine on: Python 3.11-3.13, make and a package index are enough.
+# Two environments, so that running and testing never disturb each other: .venv holds the service in the
+# variant asked for, .venv-dev the cpu variant with the tools. requirements/install.py makes both.
+
+VARIANT ?= auto
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install run demo test check lint format bench docs lock clean dev
+
+# The first Python that starts and has the right version (a shim on PATH may do neither).
+CANDIDATES = $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3 python)
+RIGHT = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+SET_UP = for python in $(CANDIDATES); do \
+	if "$$python" -c '$(RIGHT)' >/dev/null 2>&1; then \
+		exec "$$python" requirements/install.py "$$@"; \
+	fi; done; \
+	echo 'ocrdet needs Python 3.11, 3.12 or 3.13. None of these is one:' $(CANDIDATES) >&2; \
+	echo 'Install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1
+
+help: ## list what can be typed (this)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  VARIANT=cpu, gpu or openvino (now: $(VARIANT)) chooses the engine; PYTHON=... the interpreter'
+
+install: ## set up .venv with the locked packages and the project
+	@set -- --venv .venv --variant $(VARIANT); $(SET_UP)
+
+run: install ## set up and serve on 127.0.0.1:8000
+	@exec .venv/bin/ocrdet serve
+
+demo: install ## detect on examples/sample.png; the picture and the JSON go to build/demo
+	@mkdir -p build/demo
+	@if [ ! -f examples/sample.png ]; then \
+		echo 'drawing examples/sample.png'; .venv/bin/python examples/draw_sample.py; fi
+	@echo 'detecting on examples/sample.png'
+	@.venv/bin/ocrdet detect examples/sample.png --draw build/demo > build/demo/sample.json
+	@echo 'wrote:'; ls build/demo/*
+
+dev:
+	@set -- --venv .venv-dev --variant dev; $(SET_UP)
+
+test: dev ## run all tests
+	@echo 'pytest: unit, contract and system tests'
+	@.venv-dev/bin/python -m pytest
+
+check: lint test ## run every check: style, types, floors, tests
+
+lint: dev
+	@echo 'ruff check: style'
+	@.venv-dev/bin/ruff check --quiet
+	@echo 'ruff format: layout'
+	@.venv-dev/bin/ruff format --quiet --check --diff
+	@echo 'mypy: types'
+	@.venv-dev/bin/mypy $(wildcard src requirements tests bench/*.py docs/*.py examples/*.py)
+	@echo 'import-linter: floors'
+	@.venv-dev/bin/lint-imports --no-logo
+
+format: dev ## put the code into its layout
+	@.venv-dev/bin/ruff check --quiet --fix-only
+	@.venv-dev/bin/ruff format
+
+bench: dev ## measure, with the scripts in bench/
+	@.venv-dev/bin/python bench/run.py
+
+docs: dev ## write the generated documents anew
+	@.venv-dev/bin/python docs/generate.py
+
+lock: dev ## write requirements/*.lock anew from pyproject.toml; UPGRADE=1 takes the newest versions
+	@UV=.venv-dev/bin/uv UPGRADE=$(UPGRADE) requirements/lock.sh
+
+clean: ## remove the environments and everything made
+	rm -rf .venv .venv-dev build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

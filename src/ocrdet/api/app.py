@@ -1,0 +1,146 @@
+"""The application: routes, middleware, error handlers, and a model that loads while probes are answered."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from ocrdet import __version__
+from ocrdet.api.keys import ApiKeys
+from ocrdet.api.linger import Lingering
+from ocrdet.api.listener import Listener
+from ocrdet.api.middleware import Observed, problem_response
+from ocrdet.api.offload import count_given_up
+from ocrdet.api.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, SLUGS, Kind, Problem, problem_of
+from ocrdet.api.record import record_of
+from ocrdet.api.routes import ROUTES, add_routes, openapi_document
+from ocrdet.api.server import make_server
+from ocrdet.api.service import Limits, Service, service_of
+from ocrdet.errors import OcrdetError
+from ocrdet.telemetry.logs import FACTS, configure_logging
+from ocrdet.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from ocrdet.detector import Detector
+    from ocrdet.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = "Finds where text is in an image: regions with scores, no recognition."
+# What is left after the drain has ended gets this long to leave the device.
+CLOSE_SECONDS = 5.0
+
+
+def create_app(
+    settings: Settings, *, detector_factory: Callable[[Settings, Metrics], Detector] | None = None
+) -> FastAPI:
+    """The application; its model loads in a thread of its own once it is started.
+
+    Args:
+        settings: Validated settings.
+        detector_factory: Makes the detector; `ocrdet.detector.open_detector` where left out.
+
+    Returns:
+        An ASGI application whose `state.service` is the Service.
+    """
+    metrics = Metrics(routes=[route.path for route in ROUTES], reasons=SLUGS)
+    keys = ApiKeys.from_file(settings.api_keys_file) if settings.api_keys_file else None
+    limits = Limits(**{name: getattr(settings, name) for name in Limits.__dataclass_fields__})
+    service = Service(limits, metrics, keys)
+    load = detector_factory or _open_detector
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start_loading(lambda: load(settings, metrics))
+        yield
+        service.close(CLOSE_SECONDS)
+
+    app = FastAPI(
+        title="ocrdet",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url="/docs" if settings.api_docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.api_docs else None,
+        lifespan=lifespan,
+        # A redirected POST would lose its body on the way.
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way to do it
+    app.add_exception_handler(OcrdetError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    add_routes(app)
+    app.add_middleware(Observed, service=service)
+    app.add_middleware(Lingering)
+    return app
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop.
+
+    Args:
+        settings: Validated settings.
+
+    Returns:
+        The process's exit code: 0 after an orderly stop, 1 where the model could not be loaded.
+    """
+    log_writer = configure_logging(settings.log_level, settings.log_format)
+    try:
+        app = create_app(settings)
+        with Listener.open(settings.host, settings.port, settings.uds) as listener:
+            server = make_server(
+                app,
+                behind_socket_file=listener.path is not None,
+                keep_alive_s=settings.keep_alive_seconds,
+                header_timeout_s=settings.body_timeout_ms / 1e3,
+                drain_delay_s=settings.drain_delay_seconds,
+                drain_timeout_s=settings.drain_timeout_seconds,
+            )
+            return server.run_on(listener)
+    finally:
+        log_writer.close()
+
+
+def _open_detector(settings: Settings, metrics: Metrics) -> Detector:
+    # Here and not above: ONNX Runtime and OpenCV take their time, and `/livez` is to answer meanwhile.
+    from ocrdet.detector import open_detector
+
+    return open_detector(settings=settings, metrics=metrics)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    record, service = record_of(request.scope), service_of(request)
+    problem = problem_of(error)
+    service.metrics.count_rejected(problem.kind.slug)
+    if isinstance(error, OcrdetError) and error.facts.get("stage") == "body":
+        count_given_up(error, service.metrics)
+    if problem.kind.status == INTERNAL.status:
+        logger.error("%s", error, exc_info=error, extra={FACTS: {"request_id": record.request_id}})
+    return problem_response(problem, record)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    record = record_of(request.scope)
+    status = error.status_code if isinstance(error, HTTPException) else INTERNAL.status
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == NOT_FOUND.status:
+        paths = ", ".join(route.path for route in ROUTES)
+        problem = Problem(NOT_FOUND, f"There is nothing at this path; the paths are {paths}.")
+    elif status == METHOD_NOT_ALLOWED.status:
+        allowed = headers.get("Allow", "another method")
+        problem = Problem(METHOD_NOT_ALLOWED, f"This path is for {allowed} requests.", {}, headers)
+    else:
+        problem = Problem(
+            Kind("malformed-request", status, "Bad request"), "The request cannot be understood."
+        )
+    return problem_response(problem, record)

@@ -1,0 +1,158 @@
+"""The image and the options inside one body: raw bytes, a form, or JSON."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ocrdet.api.forms import FILE_NAMES, FormReader
+from ocrdet.api.options import collect_pairs
+from ocrdet.errors import InvalidParameter, MissingImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocrdet.api.forms import Part
+
+FORM_TYPE = "multipart/form-data"
+JSON_TYPE = "application/json"
+_WHITESPACE = b" \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What one body holds.
+
+    Attributes:
+        data: The image file's bytes, not empty.
+        name: The file's name as the client states it, or empty.
+        options: Raw options that came along, by name.
+    """
+
+    data: bytes
+    name: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def media_type(content_type: str | None) -> str:
+    """The bare media type of a `Content-Type` header, lower case."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def read_upload(body: bytes, content_type: str | None) -> Upload:
+    """The image and options of one `/detect` body.
+
+    Args:
+        body: All of it.
+        content_type: The request's header; it says which way in, never which image format.
+
+    Raises:
+        MissingImage: There is no image in it.
+    """
+    if not body:
+        raise MissingImage("The request's body is empty; send the image's bytes as the body.")
+    kind = media_type(content_type)
+    if kind == FORM_TYPE:
+        return _read_form(body, content_type or "")
+    if kind == JSON_TYPE:
+        return _read_json(body)
+    return Upload(body)
+
+
+def _read_form(body: bytes, content_type: str) -> Upload:
+    reader = FormReader(content_type, max_part_bytes=len(body), max_parts=1)
+    parts = reader.feed(body)
+    reader.finish()
+    files = [part for part in parts if part.is_file]
+    if not files or not files[0].data:
+        raise MissingImage(
+            "The form holds no image; send it as the file field `file`, e.g. curl -F file=@photo.jpg."
+        )
+    check_file_name(files[0])
+    options = collect_pairs(field_pairs(parts))
+    return Upload(files[0].data, files[0].filename or "", options)
+
+
+def check_file_name(part: Part) -> None:
+    """Refuse a file under a field name that means nothing here.
+
+    Raises:
+        InvalidParameter: The field is not one of the documented names.
+    """
+    if part.name not in FILE_NAMES:
+        raise InvalidParameter(
+            f"The form's file field must be named {' or '.join(FILE_NAMES)}, not {part.name[:64]!r}.",
+            field=part.name[:64],
+            allowed=list(FILE_NAMES),
+        )
+
+
+def field_pairs(parts: list[Part]) -> list[tuple[str, object]]:
+    """Names and texts of the plain fields among some parts."""
+    return [(part.name, part.data.decode("utf-8", "replace")) for part in parts if not part.is_file]
+
+
+def _read_json(body: bytes) -> Upload:
+    pairs = read_json_object(body)
+    images = [value for name, value in pairs if name == "image"]
+    if not images or images[0] in (None, ""):
+        raise MissingImage('The JSON holds no image; send {"image": "<base64 or data: URI>"}.')
+    if len(images) > 1:
+        raise InvalidParameter("image is given more than once; give it once.", field="image")
+    options = collect_pairs((name, value) for name, value in pairs if name != "image")
+    return Upload(decode_base64(images[0], "image"), "", options)
+
+
+def read_json_object(body: bytes) -> list[tuple[str, Any]]:
+    """Names and values of a JSON object, in order, repeated names included.
+
+    Raises:
+        InvalidParameter: The body is no JSON object.
+    """
+    try:
+        value = json.loads(body, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        raise InvalidParameter("The body is not valid JSON.", field="body") from None
+    if not isinstance(value, _Pairs):
+        raise InvalidParameter('The JSON body must be an object, e.g. {"image": "<base64>"}.', field="body")
+    return value
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object before anything has decided which of two equal names wins."""
+
+
+def decode_base64(value: object, field_name: str) -> bytes:
+    """The bytes of a base64 text or a data: URI.
+
+    Args:
+        value: What the JSON holds.
+        field_name: Its place, for the error's sentence.
+
+    Raises:
+        InvalidParameter: It is neither.
+        MissingImage: It is empty.
+    """
+    if not isinstance(value, str):
+        raise InvalidParameter(f"{field_name} must be a string: base64 or a data: URI.", field=field_name)
+    text = value
+    if value[:5].lower() == "data:":
+        head, comma, text = value.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise InvalidParameter(
+                f"{field_name} is a data: URI without base64; use data:image/png;base64,...", field=field_name
+            )
+    try:
+        # Many encoders break lines; everything else outside the alphabet is an error.
+        compact = text.encode("ascii").translate(None, _WHITESPACE)
+        data = base64.b64decode(compact, validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise InvalidParameter(
+            f"{field_name} is not valid base64; use the standard alphabet with its padding.", field=field_name
+        ) from None
+    if not data:
+        raise MissingImage(f"{field_name} is empty; send the image's bytes as base64.")
+    return data

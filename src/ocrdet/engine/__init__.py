@@ -1,0 +1,1 @@
+"""What lives long and owns the device: it sees tensors, never images."""

@@ -1,0 +1,200 @@
+"""The scheduler of an accelerator: one thread owns every run, batches form while the device is busy."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ocrdet.engine.scheduler import InferenceResult, Progress, finite
+from ocrdet.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    DeviceLost,
+    InferenceFailed,
+    NotReady,
+    OutOfDeviceMemory,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ocrdet.engine.session import Session
+    from ocrdet.engine.ticket import Ticket
+    from ocrdet.telemetry.metrics import Metrics
+
+
+@dataclass(slots=True)
+class _Item:
+    tensor: NDArray[np.generic]
+    ticket: Ticket
+    arrived: float = field(default_factory=time.perf_counter)
+    answer: Future[InferenceResult] = field(default_factory=Future)
+
+
+class MicroBatchScheduler:
+    """Takes what waits when the device becomes free: never waits for more, never mixes shapes.
+
+    The thread picks the oldest image, adds waiting ones of the same shape up to the largest warmed batch
+    size that they fill, and runs them; the session fills up a graph of one fixed batch size. A batch that
+    fails is run again one by one, so that one input never fails another. Out of device memory also halves the
+    largest batch from then on.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        batch_sizes: Sequence[int],
+        slowest_run_s: float,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """Start the owner thread.
+
+        Args:
+            session: The device's session; after this only the owner thread calls it.
+            batch_sizes: Warmed sizes: 1 and larger ones, or the graph's own fixed size alone.
+            slowest_run_s: The slowest warmed run.
+            metrics: Where batch sizes are counted.
+        """
+        self._session = session
+        self._sizes = sorted(batch_sizes)
+        self._largest = self._sizes[-1]
+        self._metrics = metrics
+        self._progress = Progress(slowest_run_s)
+        self._changed = threading.Condition()
+        self._queue: deque[_Item] = deque()
+        self._closed = False
+        self._thread = threading.Thread(target=self._own_device, name="ocrdet-device", daemon=True)
+        self._thread.start()
+
+    def infer(self, tensor: NDArray[np.generic], ticket: Ticket) -> InferenceResult:
+        """See `Scheduler.infer`.
+
+        Raises:
+            NotReady: The scheduler was closed.
+        """
+        item = _Item(tensor, ticket)
+        with self._changed:
+            if self._closed:
+                raise NotReady("The model was closed.")
+            self._queue.append(item)
+            self._progress.begin()
+            self._changed.notify()
+        try:
+            result = item.answer.result()
+        except BaseException as error:
+            self._progress.end(error)
+            raise
+        self._progress.end()
+        return result
+
+    @property
+    def queue_depth(self) -> int:
+        """See `Scheduler.queue_depth`."""
+        return len(self._queue)
+
+    def trouble(self) -> str | None:
+        """See `Scheduler.trouble`."""
+        if not self._closed and not self._thread.is_alive():
+            return "The thread that owns the device has ended."
+        return self._progress.trouble()
+
+    def stalled(self) -> str | None:
+        """See `Scheduler.stalled`."""
+        return self._progress.stalled()
+
+    def close(self) -> None:
+        """See `Scheduler.close`."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+        self._session.close()
+
+    def _own_device(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closed)
+                if not self._queue:
+                    return
+                batch = self._take()
+            if batch:
+                self._run(batch)
+
+    def _take(self) -> list[_Item]:
+        """The oldest wanted image and those of its shape that fill a warmed size; drops the unwanted."""
+        shape: tuple[int, ...] | None = None
+        taken: list[_Item] = []
+        left: deque[_Item] = deque()
+        while self._queue:
+            item = self._queue.popleft()
+            if shape is not None and (len(taken) >= self._largest or item.tensor.shape != shape):
+                left.append(item)
+            elif _wanted(item):
+                shape = item.tensor.shape
+                taken.append(item)
+        keep = self._fitting(len(taken))
+        left.extendleft(reversed(taken[keep:]))
+        self._queue = left
+        return taken[:keep]
+
+    def _fitting(self, waiting: int) -> int:
+        # Fewer than the smallest size: a graph of fixed batch, which the session fills up.
+        return max((size for size in self._sizes if size <= min(waiting, self._largest)), default=waiting)
+
+    def _run(self, items: list[_Item]) -> None:
+        started = time.perf_counter()
+        try:
+            maps = self._session.run(np.concatenate([item.tensor for item in items]))
+            ran_s = time.perf_counter() - started
+            # A copy of its own, so that one image's map does not keep the whole batch alive.
+            results = [
+                InferenceResult(values.copy(), started - item.arrived, ran_s)
+                for item, values in zip(items, maps, strict=True)
+            ]
+        except InferenceFailed as error:
+            self._after_failure(items, error)
+            return
+        except Exception as error:  # noqa: BLE001 - nothing may end the thread that owns the device
+            self._after_failure(items, InferenceFailed(f"The run failed: {error!r}"))
+            return
+        if self._metrics is not None:
+            self._metrics.observe_batch_size(len(items))
+        for item, result in zip(items, results, strict=True):
+            try:
+                finite(result.values)
+            except InferenceFailed as error:
+                item.answer.set_exception(error)
+            else:
+                item.answer.set_result(result)
+
+    def _after_failure(self, items: list[_Item], error: InferenceFailed) -> None:
+        if isinstance(error, OutOfDeviceMemory) and len(items) > 1:
+            self._largest = max(self._sizes[0], len(items) // 2)
+        if len(items) == 1 or isinstance(error, DeviceLost):
+            for item in items:
+                item.answer.set_exception(error)
+            return
+        for item in items:
+            if _wanted(item):
+                self._run([item])
+
+
+def _wanted(item: _Item) -> bool:
+    """Whether to compute it; if not, its caller is told why."""
+    try:
+        item.ticket.check("inference")
+    except (Cancelled, DeadlineExceeded) as error:
+        item.answer.set_exception(error)
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""Before anything is served: every shape run, every map checked, an accelerator held against the CPU."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ocrdet.errors import ConfigurationError, ManifestInvalid, SelfTestFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ocrdet.engine.session import Session
+
+# An accelerator that is no faster than this many times one CPU thread is not in use.
+LEAST_SPEED_UP = 1.5
+PROBE_RUNS = 3
+# Rounding may carry a probability this far out of [0, 1].
+ROUNDING = 1e-3
+
+
+def warm_up(session: Session, shapes: Sequence[tuple[int, int]], batch_sizes: Sequence[int]) -> float:
+    """Run every shape and batch size that will ever be used.
+
+    Returns:
+        Seconds of the slowest run once warm: the measure of the watchdog's patience.
+
+    Raises:
+        ManifestInvalid: The output does not lie over the input, pixel for pixel.
+        SelfTestFailed: The output is not a probability map.
+    """  # noqa: DOC502 - some come from below
+    slowest_s = 0.0
+    for height, width in shapes:
+        for size in batch_sizes:
+            batch = np.zeros(session.graph.batch_shape(size, height, width), session.graph.input.dtype)
+            # The first run of a shape allocates and chooses algorithms; the second is what a request meets.
+            _check_maps(session.run(batch), size, height, width)
+            started = time.perf_counter()
+            session.run(batch)
+            slowest_s = max(slowest_s, time.perf_counter() - started)
+    return slowest_s
+
+
+def probe_speed(session: Session, reference: Session, shape: tuple[int, int]) -> None:
+    """Hold an accelerator against one CPU thread.
+
+    Raises:
+        ConfigurationError: It is not clearly faster, so the work is really done by the CPU.
+    """
+    fast_s, slow_s = (_fastest_run_s(each, shape) for each in (session, reference))
+    if slow_s < fast_s * LEAST_SPEED_UP:
+        raise ConfigurationError(
+            f"{session.provider} needs {fast_s * 1000:.0f} ms where one CPU thread needs "
+            f"{slow_s * 1000:.0f} ms: the graph is not running on the device. See `ocrdet doctor`."
+        )
+
+
+def _fastest_run_s(session: Session, shape: tuple[int, int]) -> float:
+    batch = np.zeros(session.graph.batch_shape(1, *shape), session.graph.input.dtype)
+    times = []
+    for _ in range(PROBE_RUNS):
+        started = time.perf_counter()
+        session.run(batch)
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _check_maps(maps: NDArray[np.float32], size: int, height: int, width: int) -> None:
+    if maps.shape != (size, height, width):
+        raise ManifestInvalid(
+            f"For {size} images of {height}x{width} the graph answers {tuple(maps.shape)} instead of one "
+            f"probability per pixel: a recogniser, a classifier or another kind of detector, not a DB one."
+        )
+    low, high = float(maps.min()), float(maps.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise SelfTestFailed("The model's output on a black picture is not finite on this device.")
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise SelfTestFailed(
+            f"The model's output ranges from {low:.3g} to {high:.3g}, so it is no probability. If the graph "
+            f'ends before its sigmoid, say "activation": "logits" under "output" in the manifest.'
+        )

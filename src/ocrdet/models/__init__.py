@@ -1,0 +1,1 @@
+"""Built-in manifests, one folder each: data only."""

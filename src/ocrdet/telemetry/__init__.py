@@ -1,0 +1,1 @@
+"""What an operator sees: metrics, log lines and trace context. It knows nothing of images or HTTP."""

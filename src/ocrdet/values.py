@@ -1,0 +1,297 @@
+"""The frozen values of one request, in the order in which they appear.
+
+    bytes -> ImageHeader -> DecodedImage -> ModelInput (+ Placement) -> ProbabilityMap (+ Placement)
+          -> list[TextRegion] -> Detection
+
+Frames of points: *displayed* is the image as a person sees it (after EXIF rotation), *stored* the pixels as
+they lie in the file, *model* the network's input and output. Everywhere x grows right, y grows down, the
+origin is the top-left corner of the top-left pixel, and points are continuous: pixel i spans [i, i + 1].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from ocrdet.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Scene = Literal["document", "screenshot", "industrial"]
+Fit = Literal["auto", "letterbox", "stretch", "tile"]
+Frame = Literal["displayed", "stored"]
+Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
+Polygon = tuple[tuple[float, float], ...]
+
+SCENES: tuple[str, ...] = get_args(Scene)
+FITS: tuple[str, ...] = get_args(Fit)
+FRAMES: tuple[str, ...] = get_args(Frame)
+MAX_REGIONS_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DetectOptions:
+    """What a caller may choose for one image; every default is the documented one.
+
+    Raises:
+        InvalidParameter: A value is outside its range; the sentence names field and range.
+    """
+
+    scene: Scene | None = None
+    score_threshold: float | None = None
+    iou_threshold: float = 0.3
+    fit: Fit = "auto"
+    max_regions: int = 1000
+    polygons: bool = False
+    coordinates: Frame = "displayed"
+    normalized: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range, so that no later stage has to ask."""
+        if self.scene is not None:
+            _require_choice("scene", self.scene, SCENES)
+        if self.score_threshold is not None:
+            _require_range("score_threshold", self.score_threshold, 0.0, 1.0)
+        _require_range("iou_threshold", self.iou_threshold, 0.0, 1.0)
+        _require_choice("fit", self.fit, FITS)
+        _require_range("max_regions", self.max_regions, 1, MAX_REGIONS_LIMIT)
+        _require_choice("coordinates", self.coordinates, FRAMES)
+
+
+def _require_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidParameter(
+            f"{field} must be one of {', '.join(choices)}.", field=field, allowed=list(choices)
+        )
+
+
+def _require_range(field: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InvalidParameter(
+            f"{field} must be between {low:g} and {high:g}.", field=field, minimum=low, maximum=high
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionWarning:
+    """Something that explains an answer which might otherwise surprise."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What the first bytes say, read without decoding.
+
+    Attributes:
+        format: Lower-case name: jpeg, png, webp, bmp, tiff or gif.
+        stored_width: Width in the file, pixels.
+        stored_height: Height in the file, pixels.
+        orientation: EXIF orientation 1-8 (1 = upright).
+        mode: Pixel layout as the container states it (L, RGB, CMYK, ...).
+        frames: Images in the file as far as the header tells; only the first is read.
+    """
+
+    format: str
+    stored_width: int
+    stored_height: int
+    orientation: int = 1
+    mode: str = "RGB"
+    frames: int = 1
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels that decoding will make."""
+        return self.stored_width * self.stored_height
+
+    @property
+    def width(self) -> int:
+        """Width as displayed, pixels."""
+        return self.stored_height if self.orientation >= 5 else self.stored_width
+
+    @property
+    def height(self) -> int:
+        """Height as displayed, pixels."""
+        return self.stored_width if self.orientation >= 5 else self.stored_height
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """An upright image.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, as displayed.
+        header: What the file said of itself.
+        warnings: What decoding changed (CMYK converted, alpha composited, ...).
+    """
+
+    pixels: NDArray[np.uint8]
+    header: ImageHeader
+    warnings: tuple[DetectionWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the displayed image lies in the model's input: the only map between the two frames.
+
+    Attributes:
+        source_width: Displayed width, pixels.
+        source_height: Displayed height, pixels.
+        scale_x: Model pixels per displayed pixel, horizontally.
+        scale_y: The same, vertically.
+        width: Model pixels that the image covers, from the left edge; the rest is padding.
+        height: The same, from the top edge.
+    """
+
+    source_width: int
+    source_height: int
+    scale_x: float
+    scale_y: float
+    width: int
+    height: int
+
+    def to_source(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map points from the model frame to the displayed frame.
+
+        Args:
+            points: (..., 2) x, y in model pixels.
+
+        Returns:
+            (..., 2) float32 x, y in displayed pixels, inside [0, source_width] x [0, source_height].
+        """
+        scale = np.array([self.scale_x, self.scale_y], np.float32)
+        corner = np.array([self.source_width, self.source_height], np.float32)
+        return np.clip(points / scale, 0.0, corner).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """One image as the network wants it.
+
+    Attributes:
+        tensor: (1, 3, H, W) or (1, H, W, 3), the model's dtype, normalised, padded with black.
+        placement: Where the image lies in it.
+    """
+
+    tensor: NDArray[np.generic]
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityMap:
+    """How likely each model pixel is to be text.
+
+    Attributes:
+        values: (H, W) float32 in [0, 1], the model's input resolution.
+        placement: Where the image lies in it.
+    """
+
+    values: NDArray[np.float32]
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The numbers that turned a probability map into regions.
+
+    Attributes:
+        score: Regions below this mean probability are dropped.
+        binary: Pixels above this are text.
+        iou: Regions overlapping a better one by more than this are dropped.
+        unclip_ratio: How far a shrunk region is grown back, as area x ratio / perimeter.
+        max_candidates: At most this many contours are looked at, largest first.
+        scene: The scene whose score threshold was taken, if any.
+    """
+
+    score: float
+    binary: float
+    iou: float
+    unclip_ratio: float
+    max_candidates: int
+    scene: Scene | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextRegion:
+    """One line or word of text.
+
+    Attributes:
+        quad: Four corners, clockwise from the top-left corner of the text, inside the image.
+        score: Mean probability inside the shrunk region, 0-1.
+        angle: Direction of the quad's first edge in degrees, clockwise from the x axis, in (-90, 90].
+        line: Row in reading order, from 0.
+        polygon: The outline for curved text, where asked for.
+    """
+
+    quad: Quad
+    score: float
+    angle: float
+    line: int
+    polygon: Polygon | None = None
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """The upright rectangle around the quad: x1, y1, x2, y2."""
+        xs, ys = zip(*self.quad, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """How the image met the model's input.
+
+    Attributes:
+        mode: letterbox, stretch or tile: what was done, never auto.
+        tiles: Passes through the model.
+        scale: Model pixels per displayed pixel (the smaller of the two for stretch).
+        smallest_readable_px: Height of the smallest text that can be found, displayed pixels.
+    """
+
+    mode: Literal["letterbox", "stretch", "tile"]
+    tiles: int
+    scale: float
+    smallest_readable_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model answered, and on what."""
+
+    name: str
+    version: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds spent in each stage of one request."""
+
+    decode: float = 0.0
+    queue: float = 0.0
+    preprocess: float = 0.0
+    inference: float = 0.0
+    postprocess: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Everything that was found in one image; points are in the displayed frame, pixels."""
+
+    model: ModelIdentity
+    header: ImageHeader
+    fit: FitReport
+    regions: tuple[TextRegion, ...]
+    thresholds: Thresholds
+    timings: Timings
+    warnings: tuple[DetectionWarning, ...] = ()
+
+    def with_timings(self, timings: Timings) -> Detection:
+        """The same detection with other timings."""
+        return dataclasses.replace(self, timings=timings)

@@ -1,0 +1,82 @@
+"""Regions drawn on the photo, for people who review them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+
+from ocrdet.errors import ImageTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from ocrdet.values import TextRegion
+
+# From the palette of Okabe and Ito, which colour-blind eyes tell apart: RGB of scores up to each bound.
+SCORE_COLOURS = ((0.5, (213, 94, 0)), (0.7, (230, 159, 0)), (1.0, (0, 114, 178)))
+JPEG_QUALITY = 92
+JPEG_MAX_SIDE_PX = 65_535
+
+# Corners are drawn at 1/16 of a pixel.
+_SHIFT = 4
+
+
+def draw_regions(
+    pixels: NDArray[np.uint8], regions: Iterable[TextRegion], *, line_px: int | None = None
+) -> NDArray[np.uint8]:
+    """The photo with an outline around each region: its polygon where it has one, else its quad.
+
+    The colour tells the score (vermilion to 0.5, orange to 0.7, then blue) and a dot marks the corner where
+    the text begins. Numbers are left out: on a dense page they would cover what is to be reviewed.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB, as displayed; left as it is.
+        regions: Regions with points in the same frame.
+        line_px: Width of the lines in pixels; by default 1 for each 800 pixels of the longer side.
+
+    Returns:
+        (H, W, 3) uint8 RGB, a new array.
+    """
+    drawn = np.array(pixels, order="C")
+    width = max(1, round(max(drawn.shape[:2]) / 800)) if line_px is None else line_px
+    for region in regions:
+        colour = next((c for bound, c in SCORE_COLOURS if region.score <= bound), SCORE_COLOURS[-1][1])
+        outline = _subpixels(region.polygon or region.quad)
+        cv2.polylines(drawn, [outline], True, colour, width, cv2.LINE_AA, _SHIFT)
+        start = _subpixels(region.quad[:1])[0].tolist()
+        cv2.circle(drawn, start, (width + 1) << _SHIFT, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+    return drawn
+
+
+def encode_image(pixels: NDArray[np.uint8], image_format: Literal["png", "jpeg"]) -> bytes:
+    """The bytes of a PNG or JPEG file.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        image_format: png (lossless) or jpeg (quality 92).
+
+    Returns:
+        The whole file.
+
+    Raises:
+        ImageTooLarge: JPEG cannot hold a side this long.
+    """
+    side = max(pixels.shape[:2])
+    if image_format == "jpeg" and side > JPEG_MAX_SIDE_PX:
+        raise ImageTooLarge(
+            f"JPEG holds at most {JPEG_MAX_SIDE_PX} pixels a side and this image has {side}: ask for PNG.",
+            side_px=side,
+            limit_px=JPEG_MAX_SIDE_PX,
+        )
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if image_format == "jpeg" else []
+    _, encoded = cv2.imencode(f".{image_format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
+    return encoded.tobytes()
+
+
+def _subpixels(points: Iterable[tuple[float, float]]) -> NDArray[np.int32]:
+    """Continuous points as OpenCV draws them: pixel centres are whole numbers there, in 1/16 of a pixel."""
+    return np.round((np.array(list(points)) - 0.5) * (1 << _SHIFT)).astype(np.int32)

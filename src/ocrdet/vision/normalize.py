@@ -1,0 +1,71 @@
+"""Turn uint8 pixels into the model's tensor, in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Layout = Literal["NCHW", "NHWC"]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """An affine map per channel, in the model's own channel order.
+
+    Attributes:
+        color: Channel order of the model's input.
+        layout: Axis order of the model's input.
+        gain: Factor per channel, applied to 0-255 values.
+        offset: Added after the factor: black becomes exactly this.
+    """
+
+    color: Literal["RGB", "BGR"]
+    layout: Layout
+    gain: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+    @classmethod
+    def from_mean_std(
+        cls,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        *,
+        scale: float = 1.0,
+        color: Literal["RGB", "BGR"],
+        layout: Layout = "NCHW",
+    ) -> Normalization:
+        """The map x -> (x * scale - mean) / std, channels in the model's order."""
+        gain = tuple(scale / s for s in std)
+        offset = tuple(-m / s for m, s in zip(mean, std, strict=True))
+        return cls(color, layout, (gain[0], gain[1], gain[2]), (offset[0], offset[1], offset[2]))
+
+
+def normalize_into(
+    pixels: NDArray[np.uint8], normalization: Normalization, tensor: NDArray[np.generic]
+) -> None:
+    """Write normalised pixels into the top-left corner of a tensor and black around them.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB, at most as large as the tensor.
+        normalization: The model's map.
+        tensor: (1, 3, H, W) or (1, H, W, 3) float32 or float16, overwritten whole.
+    """
+    height, width = pixels.shape[:2]
+    planes = tensor[0] if normalization.layout == "NCHW" else np.moveaxis(tensor[0], 2, 0)
+    order = (0, 1, 2) if normalization.color == "RGB" else (2, 1, 0)
+    for plane, source, gain, offset in zip(
+        planes, order, normalization.gain, normalization.offset, strict=True
+    ):
+        channel = cv2.extractChannel(pixels, source)
+        inside = plane[:height, :width]
+        # A multiply and an add in the output's own memory: no float64, no temporary of the whole image.
+        np.multiply(channel, np.float32(gain), out=inside, casting="same_kind")
+        np.add(inside, np.float32(offset), out=inside, casting="same_kind")
+        plane[height:, :] = offset
+        plane[:height, width:] = offset

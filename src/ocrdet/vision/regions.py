@@ -1,0 +1,127 @@
+"""Probability map in, text regions out: the post-processing of DBNet (arXiv:1911.08947).
+
+    binarise -> contours -> rotated rectangles -> score -> grow back -> source pixels -> NMS -> reading order
+
+Such a network is trained on text shrunk from all sides, so that neighbouring lines stay apart; what is found
+is grown back by area x unclip_ratio / perimeter. A rectangle grown by d with round corners has a smallest
+rectangle around it that is 2 d wider and higher, so no polygon needs to be offset.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ocrdet.values import TextRegion
+from ocrdet.vision.geometry import order_quads, quad_angle
+from ocrdet.vision.nms import suppress_overlaps
+from ocrdet.vision.outline import trace_outline
+from ocrdet.vision.reading_order import sort_into_rows
+from ocrdet.vision.shapes import find_shapes, fit_rectangles, mean_inside, rectangle_corners, unclip_distances
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from ocrdet.values import Placement, Polygon, ProbabilityMap, Thresholds
+
+# The shorter side, in model pixels, that a region needs before and after it is grown back.
+MIN_SIDE_PX = 3.0
+MIN_GROWN_SIDE_PX = 5.0
+
+# Finer than any model sees, short in JSON, and the noise of float32 stays out of the answers.
+COORDINATE_DECIMALS = 2
+ANGLE_DECIMALS = 2
+SCORE_DECIMALS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRegions:
+    """The regions of one image.
+
+    Attributes:
+        regions: In reading order, points in the displayed frame.
+        dropped: Regions that max_regions cut off, the worst scores first.
+        candidates_cut: Shapes that max_candidates cut off, the smallest first.
+    """
+
+    regions: tuple[TextRegion, ...]
+    dropped: int
+    candidates_cut: int
+
+
+def find_regions(
+    probability: ProbabilityMap, thresholds: Thresholds, *, max_regions: int = 1000, polygons: bool = False
+) -> FoundRegions:
+    """The text regions in a probability map.
+
+    Args:
+        probability: The map, finite everywhere, and the place of the image in it; padding is never looked at.
+        thresholds: Where to cut.
+        max_regions: At most this many regions, best scores first.
+        polygons: Also trace the outline of each region.
+
+    Returns:
+        The regions in reading order: always the same for the same map.
+    """
+    place = probability.placement
+    values = probability.values[: place.height, : place.width]
+    contours, candidates_cut = find_shapes(values > thresholds.binary, thresholds.max_candidates)
+    rects = fit_rectangles(contours)
+    shape = np.flatnonzero(rects[:, 2:4].min(axis=1) >= MIN_SIDE_PX)
+    rects = rects[shape]
+    scores = mean_inside(values, rects)
+    distances = unclip_distances(rects, thresholds.unclip_ratio)
+    rects[:, 2:4] += 2.0 * distances[:, None]
+    good = np.flatnonzero((scores >= thresholds.score) & (rects[:, 2:4].min(axis=1) >= MIN_GROWN_SIDE_PX))
+
+    quads = order_quads(_to_source(rectangle_corners(rects[good]), place))
+    best = suppress_overlaps(quads, scores[good], thresholds.iou)
+    dropped = max(len(best) - max_regions, 0)
+    order, rows = sort_into_rows(quads[best[:max_regions]])
+    quads, good = quads[best[order]], good[best[order]]
+
+    outlines: Iterable[Polygon | None] = itertools.repeat(None)
+    if polygons:
+        traced = zip(shape[good].tolist(), distances[good].tolist(), strict=True)
+        traces = [trace_outline(contours[i], distance, values.shape) for i, distance in traced]
+        outlines = _as_outlines(traces, quads[:, 0], place)
+    return FoundRegions(_as_regions(quads, scores[good], rows, outlines), dropped, candidates_cut)
+
+
+def _to_source(points: NDArray[np.float64], place: Placement) -> NDArray[np.float64]:
+    """Pixel indices of the map as rounded points of the displayed frame: pixel 0 has its centre at 0.5."""
+    source = place.to_source((points + 0.5).astype(np.float32))
+    return source.astype(np.float64).round(COORDINATE_DECIMALS)
+
+
+def _as_outlines(
+    traces: list[NDArray[np.int32]], corners: NDArray[np.float64], place: Placement
+) -> list[Polygon]:
+    """Outlines as values, each from its point next to the first corner of its quad."""
+    points = _to_source(np.concatenate([np.empty((0, 2)), *traces]), place)
+    outlines, end = [], 0
+    for trace, corner in zip(traces, corners, strict=True):
+        start, end = end, end + len(trace)
+        outline = points[start:end]
+        first = int(np.abs(outline - corner).sum(axis=1).argmin())
+        outlines.append(tuple((x, y) for x, y in np.roll(outline, -first, axis=0).tolist()))
+    return outlines
+
+
+def _as_regions(
+    quads: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    rows: NDArray[np.intp],
+    outlines: Iterable[Polygon | None],
+) -> tuple[TextRegion, ...]:
+    """Whole columns become lists of Python's own floats at once: far cheaper than number by number."""
+    points = list(zip(quads[..., 0].ravel().tolist(), quads[..., 1].ravel().tolist(), strict=True))
+    corners = zip(points[0::4], points[1::4], points[2::4], points[3::4], strict=True)
+    angles = quad_angle(quads).round(ANGLE_DECIMALS) + 0.0  # -0.0 becomes 0.0
+    rounded = scores.round(SCORE_DECIMALS)
+    return tuple(map(TextRegion, corners, rounded.tolist(), angles.tolist(), rows.tolist(), outlines))

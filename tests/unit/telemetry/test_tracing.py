@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from ocrdet.telemetry.tracing import parse_traceparent
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SPAN = "00f067aa0ba902b7"
+
+
+def test_a_valid_header_names_its_trace() -> None:
+    """Ids and the sampled flag are taken over."""
+    trace = parse_traceparent(f"00-{TRACE}-{SPAN}-01")
+    assert trace is not None
+    assert (trace.trace_id, trace.parent_id, trace.sampled) == (TRACE, SPAN, True)
+
+
+def test_a_later_version_may_hold_more_fields() -> None:
+    """The standard asks readers to take what they know."""
+    trace = parse_traceparent(f"01-{TRACE}-{SPAN}-00-more")
+    assert trace is not None
+    assert not trace.sampled
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "nonsense",
+        f"ff-{TRACE}-{SPAN}-01",
+        f"00-{'0' * 32}-{SPAN}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{SPAN}-01",
+        f"00-{TRACE}-{SPAN}-01-more",
+        f"00-{TRACE[:-1]}-{SPAN}-01",
+    ],
+)
+def test_anything_else_is_no_trace(value: str | None) -> None:
+    """A broken header is ignored, never an error."""
+    assert parse_traceparent(value) is None
