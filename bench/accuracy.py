@@ -1,6 +1,6 @@
 """Measure a running server's regions against labelled images, over HTTP with default settings.
 
-    python bench/accuracy.py --data DATA --evaluator evaluate.py [--url http://127.0.0.1:8000] [--write docs/accuracy.md]
+    python bench/accuracy.py --data DATA --evaluator evaluate.py [--url URL] [--write docs/accuracy.md]
 
 DATA holds one folder per set: `images/` and `gt/<stem>.json` ({"image", "width", "height", "regions":
 [{"polygon", "text", "ignore"}]}, polygons in stored pixels). The evaluator is an independent program with a
@@ -29,10 +29,11 @@ SETS = {
 }
 HEADER = """# Accuracy
 
-Measured through a running server over HTTP with default settings: one pass at up to 800x800 per image, no
-set-specific option. *hmean* is the ICDAR 2015 protocol at IoU 0.5 against labelled lines; *tolerant* is
-granularity-tolerant (labels are words, the model finds lines); *recall* where only part of the text is labelled.
-*prototype* is what a first script around the same model reached on larger samples of the same sets.
+Measured through a running server over HTTP with default settings: one pass at up to 800x800 per image,
+no set-specific option. *hmean* is the ICDAR 2015 protocol at IoU 0.5 against labelled lines;
+*tolerant* is granularity-tolerant (labels are words, the model finds lines); *recall* where only part of the
+text is labelled. *prototype* is what a first script around the same model reached on larger samples of the
+same sets.
 
 The images are not part of the project, their licences do not allow that. The command:
 
@@ -54,7 +55,13 @@ def main() -> None:
             result, _ = evaluate(folder / "gt", predictions, only_predicted=True)
             rows.append(_row(name, measure, prototype, result))
             print(rows[-1], flush=True)
-    table = "\n".join(["| set | images | measure | precision | recall | result | prototype |", "|---|" * 1 + "---|" * 6, *rows])
+    table = "\n".join(
+        [
+            "| set | images | measure | precision | recall | result | prototype |",
+            "|" + "---|" * 7,
+            *rows,
+        ]
+    )
     if arguments.write:
         model = info["model"]
         facts = f"Model {model['name']} {model['version']} on {info['provider']}.\n\n"
@@ -62,7 +69,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--evaluator", type=Path, required=True)
     parser.add_argument("--url", default="http://127.0.0.1:8000")

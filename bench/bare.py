@@ -1,8 +1,8 @@
 """The yardstick: `session.run` alone, in a process of its own, run for a moment on each command.
 
-Reads lines `WHAT SECONDS` and answers one JSON line. WHAT is `lanes` (two callers of a one-thread session: the
-best throughput of two CPUs), `wide` (one caller of a two-thread session: the best latency), or `decode` (OpenCV's
-`imdecode` of the page). Nothing of the engine is used, only the model file and plain ONNX Runtime.
+Reads lines `WHAT SECONDS` and answers one JSON line. WHAT is `lanes` (two callers of a one-thread session:
+the best throughput of two CPUs), `wide` (one caller of a two-thread session: the best latency), or `decode`
+(OpenCV's `imdecode` of the page). Nothing of the engine is used, only the model file and plain ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import onnxruntime as ort
-from bench.pages import draw_page
 
+from bench.pages import draw_page
 from ocrdet.engine.store import find_model
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
     python -m bench.memory [--requests 1000] [--write bench/results/memory.json]
 
-Sizes, formats and concurrency change from request to request. Reported: resident memory after a quarter of the
-requests, at the end, and the growth between the two.
+Sizes and formats change from request to request. Reported: resident memory after a quarter of the requests,
+at the end, and the growth between the two.
 """
 
 from __future__ import annotations
@@ -16,17 +16,29 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from bench.pages import draw_page
 from bench.processes import resident_bytes, server
 
-SIZES = ((1600, 1200), (800, 800), (1200, 1600), (640, 480), (3000, 2200), (340, 76), (1080, 1920), (2480, 3508))
+SIZES = (
+    (1600, 1200),
+    (800, 800),
+    (1200, 1600),
+    (640, 480),
+    (3000, 2200),
+    (340, 76),
+    (1080, 1920),
+    (2480, 3508),
+)
 CALLERS = 4
 MIB = 1024 * 1024
 
 
 def main() -> None:
     """Measure, print and optionally write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
@@ -57,6 +69,7 @@ def main() -> None:
 def _variants(seed: int, width: int, height: int) -> list[bytes]:
     jpeg = draw_page(seed, width, height)
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
     return [jpeg, cv2.imencode(".png", pixels)[1].tobytes(), cv2.imencode(".webp", pixels)[1].tobytes()]
 
 

@@ -5,7 +5,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-WORDS = "order invoice total quantity harbour copper wire terminal block delivery street number date paid".split()
+WORDS = [
+    "order",
+    "invoice",
+    "total",
+    "quantity",
+    "harbour",
+    "copper",
+    "wire",
+    "terminal",
+    "block",
+    "delivery",
+    "street",
+    "number",
+    "date",
+    "paid",
+]
 
 
 def draw_page(seed: int, width: int = 1600, height: int = 1200, *, quality: int = 90) -> bytes:

@@ -27,7 +27,7 @@ def server(**settings: str) -> Iterator[tuple[int, int]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {"OCRDET_PORT": str(port), "OCRDET_LOG_LEVEL": "warning"} | settings
-    with subprocess.Popen([sys.executable, "-m", "ocrdet.cli", "serve"], env=environment) as process:
+    with subprocess.Popen([str(Path(sys.executable).parent / "ocrdet"), "serve"], env=environment) as process:
         try:
             _wait_ready(port, process)
             yield port, process.pid
@@ -40,7 +40,9 @@ def server(**settings: str) -> Iterator[tuple[int, int]]:
 def bare(model: str, shape: tuple[int, int]) -> Iterator[subprocess.Popen[str]]:
     """The yardstick process of `bench/bare.py`, ready for commands."""
     command = [sys.executable, "-m", "bench.bare", "--model", model, "--shape", *map(str, shape)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "ready"
         try:

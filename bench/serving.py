@@ -3,8 +3,8 @@
     python -m bench.serving [--rounds 15] [--seconds 4] [--write bench/results/serving.json]
 
 Each round measures, one after the other: the bare loop (two callers of a one-thread session), the server at
-concurrency 8, the bare two-thread session, OpenCV's decoding, the server alone. Ratios are taken within a round, so a
-noisy neighbour hits both sides; the medians of the ratios and their quartiles are reported.
+concurrency 8, the bare two-thread session, OpenCV's decoding, the server alone. Ratios are taken within a
+round, so a noisy neighbour hits both sides; medians of the ratios and their quartiles are reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ PAGES = 8
 
 def main() -> None:
     """Measure and print; the JSON holds every round."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--model", default="ppocrv6-det-small")
@@ -56,7 +58,9 @@ def main() -> None:
                     "latency_ratio": (alone["p50_ms"] - decode["p50_ms"]) / wide["p50_ms"],
                 }
             )
-            print(f"round {number + 1}: " + " ".join(f"{k}={v:.3g}" for k, v in rounds[-1].items()), flush=True)
+            print(
+                f"round {number + 1}: " + " ".join(f"{k}={v:.3g}" for k, v in rounds[-1].items()), flush=True
+            )
     summary = {name: _spread([each[name] for each in rounds]) for name in rounds[0]}
     print(json.dumps(summary, indent=1))
     if arguments.write:

@@ -138,7 +138,7 @@ class FakeDetector:
             raise self.failures[data]
         return self.detection
 
-    def decode(self, data: bytes) -> DecodedImage:
+    def decode(self, data: bytes) -> DecodedImage:  # noqa: ARG002 - as the real one
         """A black image of the header's size."""
         header = self.detection.header
         return DecodedImage(np.zeros((header.height, header.width, 3), np.uint8), header)

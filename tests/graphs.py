@@ -1,8 +1,8 @@
-"""Tiny ONNX graphs, made by the tests: a text detector whose map can be worked out by hand, and its strangers."""
+"""Tiny ONNX graphs, made by the tests: a detector whose map can be worked out by hand, and its strangers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import onnx
@@ -29,7 +29,7 @@ def expected_map(
     """The map of `detector_graph` for uint8 RGB pixels, in float64."""
     ordered = pixels[..., ::-1] if bgr else pixels
     normalised = (ordered.astype(np.float64) * scale - np.array(mean)) / np.array(std)
-    return 1 / (1 + np.exp(-(normalised @ WEIGHTS + BIAS)))
+    return np.asarray(1 / (1 + np.exp(-(normalised @ WEIGHTS + BIAS))))
 
 
 def detector_graph(
@@ -62,9 +62,10 @@ def detector_graph(
     weight = np.stack([WEIGHTS, *[np.zeros(3)] * (channels - 1)]).astype(dtype).reshape(channels, 3, 1, 1)
     bias = np.array([BIAS, *[5.0] * (channels - 1)], dtype)
     constants = [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")]
-    nodes, last = [], names[0]
+    nodes: list[onnx.NodeProto] = []
+    last = names[0]
 
-    def add(kind: str, *extra: str, **attributes: object) -> None:
+    def add(kind: str, *extra: str, **attributes: Any) -> None:  # noqa: ANN401 - whatever the operator takes
         nonlocal last
         nodes.append(helper.make_node(kind, [last, *extra], [f"step{len(nodes)}"], **attributes))
         last = f"step{len(nodes) - 1}"

@@ -12,15 +12,27 @@ if TYPE_CHECKING:
     from ocrdet.values import Detection, DetectOptions, TextRegion
 
 __version__ = metadata.version("ocrdet")
-__all__ = ["Detection", "DetectOptions", "Detector", "OcrdetError", "TextRegion", "__version__", "open_detector"]
+__all__ = [
+    "DetectOptions",
+    "Detection",
+    "Detector",
+    "OcrdetError",
+    "TextRegion",
+    "__version__",
+    "open_detector",
+]
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name when it is asked for: `import ocrdet` itself starts and loads nothing heavy."""
+    """Load a public name when it is asked for: `import ocrdet` itself starts and loads nothing heavy.
+
+    Raises:
+        AttributeError: There is no such name.
+    """
     if name in {"Detector", "open_detector"}:
-        from ocrdet import detector as home  # noqa: PLC0415 - lazy on purpose
+        from ocrdet import detector as home
     elif name in {"Detection", "DetectOptions", "TextRegion"}:
-        from ocrdet import values as home  # type: ignore[no-redef]  # noqa: PLC0415 - lazy on purpose
+        from ocrdet import values as home  # type: ignore[no-redef]
     else:
         raise AttributeError(f"module 'ocrdet' has no attribute {name!r}")
     return getattr(home, name)

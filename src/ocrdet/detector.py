@@ -123,7 +123,7 @@ class Detector:
             DeadlineExceeded: The ticket's time is over.
             Cancelled: The ticket was cancelled.
             InferenceFailed: The model failed on this image.
-        """  # noqa: DOC502 - some come from below
+        """
         ticket = ticket or Ticket()
         if slot is not None:
             return self._detect(data, options or DetectOptions(), ticket, slot)
@@ -135,7 +135,7 @@ class Detector:
 
         Raises:
             ImageRejected: The image cannot or may not be read.
-        """  # noqa: DOC502 - some come from below
+        """
         return decode_image(data, self._read_header(data))
 
     def _read_header(self, data: bytes) -> ImageHeader:
@@ -292,7 +292,7 @@ def open_detector(
     Raises:
         ConfigurationError: A setting, or the installation, cannot work.
         ModelError: The model is not there, not valid, or fails its self-test.
-    """  # noqa: DOC502 - some come from below
+    """
     require_sound_installation()
     settings = settings or Settings.from_environment()
     files = find_model(model or settings.model, settings.model_preset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from pathlib import Path  # noqa: TC003 - pydantic resolves the annotation at run time
+from pathlib import Path  # pydantic resolves the annotation at run time
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -50,9 +50,7 @@ class Settings(BaseModel):
     max_micro_batch_images: int = Field(
         8, ge=1, le=64, description="Largest micro-batch on CUDA; on CPU every run holds one image."
     )
-    gpu_mem_limit_bytes: int = Field(
-        0, ge=0, description="Fuse for ONNX Runtime's CUDA arena; 0 sets none."
-    )
+    gpu_mem_limit_bytes: int = Field(0, ge=0, description="Fuse for ONNX Runtime's CUDA arena; 0 sets none.")
 
     max_body_bytes: int = Field(20 * MIB, ge=1024, description="Largest body of `/detect`.")
     max_batch_body_bytes: int = Field(200 * MIB, ge=1024, description="Largest body of `/detect/batch`.")
@@ -66,15 +64,16 @@ class Settings(BaseModel):
     max_inflight_images: int = Field(
         64, ge=1, le=10_000, description="Images admitted at one time; one more is refused with 429."
     )
-    max_inflight_bytes: int = Field(
-        512 * MIB, ge=1024, description="Bytes of all admitted bodies together."
-    )
+    max_inflight_bytes: int = Field(512 * MIB, ge=1024, description="Bytes of all admitted bodies together.")
     max_inflight_pixels: int = Field(
         200_000_000, ge=1, description="Decoded pixels of all admitted images together."
     )
 
     request_timeout_ms: int = Field(
-        60_000, ge=1, le=3_600_000, description="Longest time from first byte to answer; clients may ask for less."
+        60_000,
+        ge=1,
+        le=3_600_000,
+        description="Longest time from first byte to answer; a client may ask for less.",
     )
     body_timeout_ms: int = Field(
         10_000, ge=1, le=600_000, description="Longest pause between two pieces of an upload."

@@ -32,6 +32,8 @@ SCENES: tuple[str, ...] = get_args(Scene)
 FITS: tuple[str, ...] = get_args(Fit)
 FRAMES: tuple[str, ...] = get_args(Frame)
 MAX_REGIONS_LIMIT = 10_000
+# EXIF orientations from this one on swap width and height.
+FIRST_TRANSPOSED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,12 @@ class ImageHeader:
     @property
     def width(self) -> int:
         """Width as displayed, pixels."""
-        return self.stored_height if self.orientation >= 5 else self.stored_width
+        return self.stored_height if self.orientation >= FIRST_TRANSPOSED else self.stored_width
 
     @property
     def height(self) -> int:
         """Height as displayed, pixels."""
-        return self.stored_width if self.orientation >= 5 else self.stored_height
+        return self.stored_width if self.orientation >= FIRST_TRANSPOSED else self.stored_height
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ class Placement:
         """
         scale = np.array([self.scale_x, self.scale_y], np.float32)
         corner = np.array([self.source_width, self.source_height], np.float32)
-        return np.clip(points / scale, 0.0, corner).astype(np.float32, copy=False)
+        inside: NDArray[np.float32] = np.clip(points / scale, 0.0, corner).astype(np.float32, copy=False)
+        return inside
 
 
 @dataclass(frozen=True, slots=True)

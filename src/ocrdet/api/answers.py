@@ -6,7 +6,8 @@ Everything is serialised straight to bytes: a framework's encoder takes millisec
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic_core import to_json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ocrdet.values import DecodedImage, Detection, DetectOptions, ImageHeader
 
 JSON_MEDIA_TYPE = "application/json"
+ImageFormat = Literal["png", "jpeg"]
 # Hundredths of a pixel, ten-thousandths of a score: finer digits say nothing and double the answer's size.
 PIXEL_DIGITS = 2
 NORMALIZED_DIGITS = 6
@@ -78,7 +80,7 @@ def webui_json(detection: Detection, name: str) -> bytes:
     )
 
 
-def drawn_image(decoded: DecodedImage, detection: Detection, image_format: str) -> bytes:
+def drawn_image(decoded: DecodedImage, detection: Detection, image_format: ImageFormat) -> bytes:
     """The upright image with its regions drawn, as `png` or `jpeg`."""
     return encode_image(draw_regions(decoded.pixels, detection.regions), image_format)
 
@@ -88,14 +90,17 @@ def _regions(detection: Detection, options: DetectOptions) -> list[dict[str, obj
     if not regions:
         return []
     # Arrays for all regions at once: rounding number by number takes longer than everything else here.
-    corners = (coordinate for region in regions for point in region.quad for coordinate in point)
-    quads = np.fromiter(corners, np.float64, 8 * len(regions)).reshape(-1, 4, 2)
+    coordinates = chain.from_iterable(chain.from_iterable(region.quad for region in regions))
+    quads = np.fromiter(coordinates, np.float64, 8 * len(regions)).reshape(-1, 4, 2)
     angles = np.array([region.angle for region in regions])
     if options.coordinates == "stored":
         quads = displayed_to_stored(quads, detection.header)
         angles = quad_angle(quads)
     quads = _scaled(quads, detection.header, options)
-    boxes = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+    first, second, third, fourth = quads.transpose(1, 0, 2)
+    low = np.minimum(np.minimum(first, second), np.minimum(third, fourth))
+    high = np.maximum(np.maximum(first, second), np.maximum(third, fourth))
+    boxes = np.concatenate([low, high], axis=1)
     scores = np.round([region.score for region in regions], SCORE_DIGITS)
     columns = (quads.tolist(), boxes.tolist(), scores.tolist(), np.round(angles, ANGLE_DIGITS).tolist())
     rows: list[dict[str, object]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -106,9 +107,13 @@ def serve(settings: Settings) -> int:
                 drain_delay_s=settings.drain_delay_seconds,
                 drain_timeout_s=settings.drain_timeout_seconds,
             )
-            return server.run_on(listener)
+            exit_code = server.run_on(listener)
     finally:
         log_writer.close()
+    if app.state.service.stuck:
+        # Python would wait for its threads, and a device that is lost may never let them go.
+        os._exit(exit_code)
+    return exit_code
 
 
 def _open_detector(settings: Settings, metrics: Metrics) -> Detector:

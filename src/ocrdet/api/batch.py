@@ -25,6 +25,8 @@ from ocrdet.api.context import RequestContext
 from ocrdet.api.detect import watched
 from ocrdet.api.offload import Offloaded
 from ocrdet.api.options import collect_pairs
+from ocrdet.api.problems import KINDS
+from ocrdet.api.record import record_of
 from ocrdet.api.upload import FORM_TYPE, JSON_TYPE, media_type
 from ocrdet.errors import Cancelled, InvalidParameter
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from ocrdet.api.body import Body
 
 NDJSON_MEDIA_TYPE = "application/x-ndjson"
+CLIENT_CLOSED = KINDS[Cancelled]
 
 
 async def detect_batch(request: Request) -> Response:
@@ -71,12 +74,14 @@ async def detect_batch(request: Request) -> Response:
     run = asyncio.create_task(batch.run(slot))
     if NDJSON_MEDIA_TYPE in headers.get("accept", ""):
         await _whole_body(source, run)
+        context.record.facts["bytes"] = body.size_bytes
         return BatchStream(batch, run, body)
     async with watched(body) as gone, _stopped(run):
         await asyncio.wait({run, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not run.done():
             raise Cancelled("The client went away before the batch was done.")
         run.result()
+    context.record.facts["bytes"] = body.size_bytes
     content = b'{"results":[' + b",".join(batch.results[index] for index in sorted(batch.results)) + b"]}"
     return Response(content, media_type=JSON_MEDIA_TYPE)
 
@@ -130,6 +135,8 @@ class BatchStream(Response):
             while (index := await self._batch.finished.get()) is not None:
                 line = self._batch.results[index] + b"\n"
                 await send({"type": "http.response.body", "body": line, "more_body": True})
+            if gone.done():
+                record_of(scope).outcome = CLIENT_CLOSED.slug
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request  # FastAPI looks at the handlers' annotations at run time
 from starlette.responses import Response
 
-from ocrdet.api.answers import JSON_MEDIA_TYPE, detection_json, drawn_image, webui_json
+from ocrdet.api.answers import JSON_MEDIA_TYPE, ImageFormat, detection_json, drawn_image, webui_json
 from ocrdet.api.body import declared_length
 from ocrdet.api.context import RequestContext
 from ocrdet.api.offload import Offloaded
@@ -118,7 +118,7 @@ async def watched(body: Body) -> AsyncIterator[asyncio.Task[None]]:
         gone.cancel()
 
 
-def preferred_format(accept: str) -> str:
+def preferred_format(accept: str) -> ImageFormat:
     """`jpeg` where the client asks for it and not for PNG, else `png`, which loses nothing."""
     wanted = accept.lower()
     return "jpeg" if "image/jpeg" in wanted and "image/png" not in wanted else "png"

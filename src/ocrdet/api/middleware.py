@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 # Probes and scrapers come every few seconds; while they get a 200 they are told at debug level only.
 QUIET_ROUTES = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 SUCCESS = 200
+UNAVAILABLE = 503
 
 
 class Observed:
@@ -90,7 +91,7 @@ class Observed:
         route = getattr(scope.get("route"), "path", OTHER)
         self._service.metrics.count_request(route, status, record.elapsed_s())
         quiet = route in QUIET_ROUTES and status == SUCCESS
-        level = logging.DEBUG if quiet else logging.ERROR if status >= INTERNAL.status else logging.INFO
+        level = logging.DEBUG if quiet else logging.ERROR if status == INTERNAL.status else logging.INFO
         if not logger.isEnabledFor(level):
             return
         facts: dict[str, object] = {
@@ -98,7 +99,7 @@ class Observed:
             "method": record.method,
             "route": route,
             "status": status,
-            "outcome": record.outcome,
+            "outcome": "unavailable" if status == UNAVAILABLE and record.outcome == "ok" else record.outcome,
             "client": record.client,
             "trace_id": record.trace_id,
             "model": f"{record.model.name}/{record.model.version}" if record.model else None,

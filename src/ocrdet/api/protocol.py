@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ocrdet.api.problems import MALFORMED_REQUEST, MEDIA_TYPE, Problem
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import asyncio
 
 MAX_HEADER_BYTES = 64 * 1024
+# At the end of the process, an idle connection may have a request on its way.
+GRACE_SECONDS = 0.25
 
 
 class Protocol(HttpToolsProtocol):
@@ -21,6 +23,7 @@ class Protocol(HttpToolsProtocol):
 
     header_timeout_s = 10.0
 
+    _ending = False
     _header_bytes = 0
     _in_headers = True
     _header_timer: asyncio.TimerHandle | None = None
@@ -46,6 +49,8 @@ class Protocol(HttpToolsProtocol):
         self._in_headers = False
         self._stop_timer()
         super().on_headers_complete()
+        if self._ending:
+            self.cycle.keep_alive = False
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -65,6 +70,24 @@ class Protocol(HttpToolsProtocol):
         )
         self.transport.write(STATUS_LINE[MALFORMED_REQUEST.status] + head.encode() + body)
         self.transport.close()
+
+    @override
+    def shutdown(self) -> None:
+        # uvicorn would close an idle connection at once, and with it a request that is just arriving.
+        if self._idle():
+            self._ending = True
+            self.loop.call_later(GRACE_SECONDS, self._close_if_idle)
+        else:
+            super().shutdown()
+
+    def _idle(self) -> bool:
+        # Before the first request there is no cycle, whatever uvicorn's annotation says.
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._idle() and not self.transport.is_closing():
+            self.transport.close()
 
     def _await_headers(self) -> None:
         self._in_headers = True

@@ -41,7 +41,7 @@ class RouteSpec:
         answer: Shape of its 200.
         errors: Shapes of its other answers, by status; None is a problem.
         extra: OpenAPI members that FastAPI cannot know: parameters and bodies.
-        content: Further media types of its 200.
+        content: Media types of its 200; JSON of the `answer` where left out.
     """
 
     path: str
@@ -51,6 +51,10 @@ class RouteSpec:
     errors: dict[int, type[BaseModel] | None] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     content: dict[str, Any] = field(default_factory=dict)
+
+
+def _reference(shape: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{shape.__name__}"}
 
 
 def _parameters(*, without: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
@@ -126,7 +130,13 @@ ROUTES = (
         schemas.DetectionAnswer,
         _WORK_ERRORS,
         DETECT_EXTRA,
-        {"image/png": {"schema": IMAGE_BYTES}, "image/jpeg": {"schema": IMAGE_BYTES}},
+        {
+            "application/json": {
+                "schema": {"anyOf": [_reference(schemas.DetectionAnswer), _reference(schemas.WebuiAnswer)]}
+            },
+            "image/png": {"schema": IMAGE_BYTES},
+            "image/jpeg": {"schema": IMAGE_BYTES},
+        },
     ),
     RouteSpec(
         "/detect/batch",
@@ -200,10 +210,6 @@ def _responses(route: RouteSpec) -> dict[int | str, dict[str, Any]]:
         )
         responses[status] = {"description": _describe(status), "content": content}
     return responses
-
-
-def _reference(shape: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{shape.__name__}"}
 
 
 def _describe(status: int) -> str:

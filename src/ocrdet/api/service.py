@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocrdet.engine.resources import memory_limit_bytes, resident_bytes
 from ocrdet.errors import NotReady, OcrdetError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Service:
         keys: API keys, or None where everybody may ask.
         draining: Whether readiness says no because the process is about to end.
         failure: Why the model could not be loaded, if so.
+        stuck: Whether something still ran in native code when the process wanted to end.
         settled: Set once the model is loaded, or cannot be.
         on_ready: Called in the loading thread when the model serves.
         on_failure: Called in the loading thread when the model cannot be loaded.
@@ -58,6 +60,7 @@ class Service:
         self.keys = keys
         self.draining = False
         self.failure: str | None = None
+        self.stuck = False
         self.settled = threading.Event()
         self.on_ready: Callable[[Detector], None] = lambda _: None
         self.on_failure: Callable[[], None] = lambda: None
@@ -75,7 +78,8 @@ class Service:
         closer = threading.Thread(target=detector.close, name="ocrdet-close", daemon=True)
         closer.start()
         closer.join(patience_s)
-        if closer.is_alive():
+        self.stuck = closer.is_alive()
+        if self.stuck:
             logger.error("The model still runs after %g s; it is left behind.", patience_s)
 
     def loaded(self) -> Detector | None:
@@ -122,6 +126,7 @@ class Service:
             inflight_images=lambda: gate.inflight_images,
             saturation_ratio=lambda: gate.saturation_ratio,
             queue_depth=lambda: detector.queue_depth,
+            memory_bytes={"resident": resident_bytes, "limit": lambda: memory_limit_bytes() or 0},
         )
         self._detector = detector
         self.settled.set()

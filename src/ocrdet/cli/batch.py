@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
+    from ocrdet.api.answers import ImageFormat
     from ocrdet.cli.sources import Source
     from ocrdet.detector import Detector
     from ocrdet.values import Detection, DetectOptions
@@ -73,7 +74,7 @@ class Job:
         target = (self.draw or Path()) / source.target
         if source.name != STDIN and target.exists() and target.samefile(source.name):
             raise InvalidParameter(f"--draw would overwrite {source.name} itself; name another folder.")
-        image_format = "png" if target.suffix.lower() == ".png" else "jpeg"
+        image_format: ImageFormat = "png" if target.suffix.lower() == ".png" else "jpeg"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(drawn_image(decode_image(data, detection.header), detection, image_format))
 

@@ -46,7 +46,7 @@ class Slot:
 
         Raises:
             QueueFull: The pixels of all admitted images would exceed the budget.
-        """  # noqa: DOC502 - some come from below
+        """
         with self._gate._changed:
             others = self._gate._pixels
             if others and others + pixels > self._gate.max_pixels:
@@ -102,7 +102,7 @@ class Gate:
         Raises:
             Draining: The process is about to end.
             QueueFull: A budget is used up.
-        """  # noqa: DOC502 - some come from below
+        """
         with self._changed:
             if self._draining:
                 raise Draining(
@@ -127,7 +127,7 @@ class Gate:
 
         Raises:
             Draining: The detector was closed meanwhile.
-        """  # noqa: DOC502 - some come from below
+        """
         with self._changed:
             while True:
                 try:

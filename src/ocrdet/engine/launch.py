@@ -88,7 +88,7 @@ def launch_engine(
         ConfigurationError: The device is not there, or does not really do the work.
         ManifestInvalid: The graph is no detector of this kind.
         SelfTestFailed: The output is not a probability map.
-    """  # noqa: DOC502 - some come from below
+    """
     device = default_device() if plan.device == "auto" else plan.device
     threads = plan_threads(plan.cpus or available_cpus(), on_accelerator=device in ACCELERATORS)
     if device in ACCELERATORS:

@@ -81,7 +81,7 @@ class OrtSession:
         Raises:
             ConfigurationError: The device is not there.
             ManifestInvalid: The graph is no detector of this kind, or is not readable.
-        """  # noqa: DOC502 - some come from below
+        """
         self._session = _open(path, plan)
         self.provider = self._session.get_providers()[0]
         if self.provider != PROVIDERS[plan.device]:
@@ -102,7 +102,7 @@ class OrtSession:
 
         Raises:
             InferenceFailed: The run raised.
-        """  # noqa: DOC502 - some come from below
+        """
         count = len(batch)
         missing = (self.graph.static_batch or count) - count
         if missing > 0:
@@ -154,7 +154,7 @@ def propose_for_file(path: Path) -> list[str]:
 
     Raises:
         ManifestInvalid: The file is no readable ONNX graph.
-    """  # noqa: DOC502 - some come from below
+    """
     session = _open(path, SessionPlan())
     inputs, outputs = session.get_inputs(), session.get_outputs()
     return propose_presets(inputs[0].name, outputs[0].name) if len(inputs) == len(outputs) == 1 else []

@@ -49,7 +49,7 @@ def find_model(model: str, preset: str | None = None) -> ModelFiles:
         ModelNotFound: Nothing is there under that name or path.
         ManifestInvalid: The manifest is wrong, or a bare file came without a preset.
         ChecksumMismatch: The file is not the one its manifest describes.
-    """  # noqa: DOC502 - some come from below
+    """
     files = _find(model, preset)
     if preset not in (None, files.manifest.preset):
         raise ManifestInvalid(

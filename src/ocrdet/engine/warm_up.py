@@ -32,7 +32,7 @@ def warm_up(session: Session, shapes: Sequence[tuple[int, int]], batch_sizes: Se
     Raises:
         ManifestInvalid: The output does not lie over the input, pixel for pixel.
         SelfTestFailed: The output is not a probability map.
-    """  # noqa: DOC502 - some come from below
+    """
     slowest_s = 0.0
     for height, width in shapes:
         for size in batch_sizes:

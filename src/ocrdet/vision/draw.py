@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # From the palette of Okabe and Ito, which colour-blind eyes tell apart: RGB of scores up to each bound.
 SCORE_COLOURS = ((0.5, (213, 94, 0)), (0.7, (230, 159, 0)), (1.0, (0, 114, 178)))
+WHITE = (255, 255, 255)
 JPEG_QUALITY = 92
 JPEG_MAX_SIDE_PX = 65_535
 
@@ -30,8 +31,8 @@ def draw_regions(
 ) -> NDArray[np.uint8]:
     """The photo with an outline around each region: its polygon where it has one, else its quad.
 
-    The colour tells the score (vermilion to 0.5, orange to 0.7, then blue) and a dot marks the corner where
-    the text begins. Numbers are left out: on a dense page they would cover what is to be reviewed.
+    The colour tells the score (vermilion to 0.5, orange to 0.7, then blue) and a dot marks where the text
+    begins. Numbers are left out: on a dense page they would cover what is to be reviewed.
 
     Args:
         pixels: (H, W, 3) uint8 RGB, as displayed; left as it is.
@@ -43,12 +44,12 @@ def draw_regions(
     """
     drawn = np.array(pixels, order="C")
     width = max(1, round(max(drawn.shape[:2]) / 800)) if line_px is None else line_px
-    for region in regions:
-        colour = next((c for bound, c in SCORE_COLOURS if region.score <= bound), SCORE_COLOURS[-1][1])
-        outline = _subpixels(region.polygon or region.quad)
+    coloured = [(_subpixels(region.polygon or region.quad), _colour(region.score)) for region in regions]
+    # A white seam keeps blue visible on blue; on paper it does not show.
+    cv2.polylines(drawn, [outline for outline, _ in coloured], True, WHITE, width + 2, cv2.LINE_AA, _SHIFT)
+    for outline, colour in coloured:
         cv2.polylines(drawn, [outline], True, colour, width, cv2.LINE_AA, _SHIFT)
-        start = _subpixels(region.quad[:1])[0].tolist()
-        cv2.circle(drawn, start, (width + 1) << _SHIFT, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        cv2.circle(drawn, outline[0].tolist(), (width + 1) << _SHIFT, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
     return drawn
 
 
@@ -75,6 +76,10 @@ def encode_image(pixels: NDArray[np.uint8], image_format: Literal["png", "jpeg"]
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if image_format == "jpeg" else []
     _, encoded = cv2.imencode(f".{image_format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     return encoded.tobytes()
+
+
+def _colour(score: float) -> tuple[int, int, int]:
+    return next((colour for bound, colour in SCORE_COLOURS if score <= bound), SCORE_COLOURS[-1][1])
 
 
 def _subpixels(points: Iterable[tuple[float, float]]) -> NDArray[np.int32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -119,9 +119,12 @@ def _letterbox_scale(width: int, height: int, shape: Shape) -> float:
 
 
 def _resize(pixels: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
-    if (placement.height, placement.width) == pixels.shape[:2]:
-        return pixels
-    shrinking = min(placement.scale_x, placement.scale_y) < AREA_BELOW_SCALE
-    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    resized = cv2.resize(pixels, (placement.width, placement.height), interpolation=method)
-    return resized.astype(np.uint8, copy=False)
+    target = placement.width, placement.height
+    resized: NDArray[Any] = pixels
+    if min(placement.scale_x, placement.scale_y) < AREA_BELOW_SCALE:
+        # OpenCV averages areas only where neither side grows, so what grows is left to the second step.
+        shrunk = min(pixels.shape[1], target[0]), min(pixels.shape[0], target[1])
+        resized = cv2.resize(resized, shrunk, interpolation=cv2.INTER_AREA)
+    if (resized.shape[1], resized.shape[0]) != target:
+        resized = cv2.resize(resized, target, interpolation=cv2.INTER_LINEAR)
+    return resized

@@ -18,16 +18,16 @@ MAX_OUTLINE_POINTS = 64
 _TOLERANCE_PX = 0.7
 
 
-def trace_outline(contour: MatLike, distance: float, size: tuple[int, int]) -> NDArray[np.int32]:
+def trace_outline(text: NDArray[np.bool_], contour: MatLike, distance: float) -> NDArray[np.int32]:
     """The outline of everything within a distance of a shape.
 
     The shape is grown on the pixel grid and inside the map only: an outline clipped afterwards could touch
     itself along the border.
 
     Args:
-        contour: (P, 1, 2) int32 pixel indices around the shape.
+        text: (H, W) bool, where the map says text.
+        contour: (P, 1, 2) int32 pixel indices around the shape, which is at least three pixels wide.
         distance: How far to grow it, pixels.
-        size: Height and width of the map, pixels.
 
     Returns:
         (Q, 2) int32 pixel indices of a simple polygon, clockwise, of 3 to 64 points.
@@ -35,10 +35,11 @@ def trace_outline(contour: MatLike, distance: float, size: tuple[int, int]) -> N
     margin = math.ceil(distance) + 1
     x, y, width, height = cv2.boundingRect(contour)
     left, top = max(x - margin, 0), max(y - margin, 0)
-    right, bottom = min(x + width + margin, size[1]), min(y + height + margin, size[0])
-    outside = np.full((bottom - top, right - left), 255, np.uint8)
-    cv2.drawContours(outside, [contour], -1, (0,), cv2.FILLED, offset=(-left, -top))
-    gap = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    part = text[top : y + height + margin, left : x + width + margin].astype(np.uint8)
+    # The contour names the ends of runs only: filling it would bridge bays. Its shape is what hangs together.
+    start = contour[0, 0] - (left, top)
+    cv2.floodFill(part, None, start.tolist(), (2,), flags=8)
+    gap = cv2.distanceTransform((part != 2).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # The grid rounds to the nearest pixel, not down.
     grown = (gap < distance + 0.5).view(np.uint8)
     shapes, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))
@@ -47,19 +48,26 @@ def trace_outline(contour: MatLike, distance: float, size: tuple[int, int]) -> N
 
 def _simplify(contour: MatLike) -> NDArray[np.int32]:
     """(Q, 2) at most 64 points of a contour, clockwise, without self-intersection."""
+    points = _thin_out(contour)
+    if not (cv2.isContourConvex(points) or _is_simple(points)):
+        points = _thin_out(cv2.convexHull(contour))
+    return points if cv2.contourArea(points, oriented=True) > 0 else points[::-1]
+
+
+def _thin_out(contour: MatLike) -> NDArray[np.int32]:
+    """(Q, 2) at most 64 points of a contour, as near to it as that allows."""
     tolerance = _TOLERANCE_PX
     points = cv2.approxPolyDP(contour, tolerance, closed=True)
     while len(points) > MAX_OUTLINE_POINTS:
         tolerance *= 1.5
         points = cv2.approxPolyDP(contour, tolerance, closed=True)
-    if not (cv2.isContourConvex(points) or _is_simple(points[:, 0].astype(np.int32))):
-        points = cv2.approxPolyDP(cv2.convexHull(contour), tolerance, closed=True)
-    clockwise = cv2.contourArea(points, oriented=True) > 0
-    return points[:: 1 if clockwise else -1, 0].astype(np.int32)
+    return points[:, 0].astype(np.int32)
 
 
 def _is_simple(start: NDArray[np.int32]) -> bool:
     """Whether no two edges of a polygon (Q, 2) meet, but neighbours in their common corner."""
+    if len(start) < 3:
+        return False
     stop = np.concatenate([start[1:], start[:1]])
     edge = stop - start
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from ocrdet.values import Placement, Polygon, ProbabilityMap, Thresholds
 
-# The shorter side, in model pixels, that a region needs before and after it is grown back.
-MIN_SIDE_PX = 3.0
+# The shorter side, in model pixels, that a region needs before and after it is grown back. The first is a
+# hair below 3, so that rounding does not decide on bars of four pixels, whose outer centres are 3 apart.
+MIN_SIDE_PX = 2.99
 MIN_GROWN_SIDE_PX = 5.0
 
 # Finer than any model sees, short in JSON, and the noise of float32 stays out of the answers.
@@ -70,7 +71,8 @@ def find_regions(
     """
     place = probability.placement
     values = probability.values[: place.height, : place.width]
-    contours, candidates_cut = find_shapes(values > thresholds.binary, thresholds.max_candidates)
+    text = values > thresholds.binary
+    contours, candidates_cut = find_shapes(text, thresholds.max_candidates)
     rects = fit_rectangles(contours)
     shape = np.flatnonzero(rects[:, 2:4].min(axis=1) >= MIN_SIDE_PX)
     rects = rects[shape]
@@ -88,7 +90,7 @@ def find_regions(
     outlines: Iterable[Polygon | None] = itertools.repeat(None)
     if polygons:
         traced = zip(shape[good].tolist(), distances[good].tolist(), strict=True)
-        traces = [trace_outline(contours[i], distance, values.shape) for i, distance in traced]
+        traces = [trace_outline(text, contours[i], distance) for i, distance in traced]
         outlines = _as_outlines(traces, quads[:, 0], place)
     return FoundRegions(_as_regions(quads, scores[good], rows, outlines), dropped, candidates_cut)
 

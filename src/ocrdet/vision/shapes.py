@@ -36,7 +36,7 @@ def find_shapes(text: NDArray[np.bool_], max_candidates: int) -> tuple[list[MatL
         The contours, each (P, 1, 2) int32 pixel indices, and how many were cut off.
     """
     contours, _ = cv2.findContoursLinkRuns(text.view(np.uint8))
-    areas = np.array([cv2.contourArea(contour, oriented=True) for contour in contours])
+    areas = np.array([cv2.contourArea(contour, True) for contour in contours])
     outer = np.flatnonzero(areas > 0)
     if len(outer) > max_candidates:
         outer = outer[np.argsort(-areas[outer], kind="stable")]

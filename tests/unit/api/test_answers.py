@@ -1,3 +1,5 @@
+"""Detections as bytes."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -66,10 +68,10 @@ def test_an_empty_answer_explains_itself() -> None:
 
 def test_webui_arrays_are_of_equal_length() -> None:
     """Clients of the older service zip them."""
-    for count in (0, 3):
-        answer = json.loads(webui_json(make_detection(count), "a.png"))
-        assert list(answer) == ["image_path", "texts", "boxes", "scores", "success", "inference_time"]
-        assert [len(answer[name]) for name in ("texts", "boxes", "scores")] == [count] * 3
+    empty, answer = (json.loads(webui_json(make_detection(count), "a.png")) for count in (0, 3))
+    assert list(answer) == ["image_path", "texts", "boxes", "scores", "success", "inference_time"]
+    assert [len(empty[name]) for name in ("texts", "boxes", "scores")] == [0, 0, 0]
+    assert [len(answer[name]) for name in ("texts", "boxes", "scores")] == [3, 3, 3]
     assert answer["boxes"][1] == [10, 24, 110, 24, 110, 44, 10, 44]
     assert answer["texts"][0] == [""]
 

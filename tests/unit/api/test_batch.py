@@ -1,3 +1,5 @@
+"""POST /detect/batch."""
+
 from __future__ import annotations
 
 import base64
@@ -112,7 +114,11 @@ def test_options_hold_for_every_image(client: Client, detector: FakeDetector) ->
         ({"files": [("fit", (None, b"auto"))]}, 400, "missing-image"),
         ({"files": [*files(b"a"), ("fit", (None, b"auto"))]}, 422, "invalid-parameter"),
         ({"files": files(b"a"), "params": {"output": "image"}}, 422, "invalid-parameter"),
-        ({"content": b"--x\r\n", "headers": {"content-type": "multipart/form-data; boundary=x"}}, 422, "invalid-parameter"),
+        (
+            {"content": b"--x\r\n", "headers": {"content-type": "multipart/form-data; boundary=x"}},
+            422,
+            "invalid-parameter",
+        ),
     ],
 )
 def test_a_batch_that_cannot_be_understood_is_one_problem(
@@ -152,8 +158,12 @@ def test_a_batch_is_refused_whole_when_nothing_is_free(client: Client, detector:
 def test_one_free_slot_is_enough_for_a_whole_batch(client: Client, detector: FakeDetector) -> None:
     """It works through its images one by one, and none is refused."""
     slots = [detector.gate.admit(size_bytes=1) for _ in range(7)]
-    for body in ({"files": files(*[b"x%d" % i for i in range(10)])}, {"json": {"images": texts(*[b"y"] * 10)}}):
-        results = client.post("/detect/batch", **body).json()["results"]  # type: ignore[arg-type]
+    bodies: list[dict[str, Any]] = [
+        {"files": files(*[b"x%d" % i for i in range(10)])},
+        {"json": {"images": texts(*[b"y"] * 10)}},
+    ]
+    for body in bodies:
+        results = client.post("/detect/batch", **body).json()["results"]
         assert slugs(results) == ["ok"] * 10
     assert detector.most_running == 1
     assert len(slots) == 7
@@ -188,7 +198,6 @@ def test_images_not_done_by_the_deadline_say_so_one_by_one(client: Client, detec
     """What was done in time is not lost."""
     slow = threading.Event()
 
-
     original = detector.detect
 
     def detect(data: bytes, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the original
@@ -197,10 +206,13 @@ def test_images_not_done_by_the_deadline_say_so_one_by_one(client: Client, detec
         return original(data, *args, **options)
 
     detector.detect = detect  # type: ignore[method-assign]
-    headers = {"x-request-timeout-ms": "300"}
-    results = client.post("/detect/batch", json={"images": texts(b"fast", b"slow")}, headers=headers).json()["results"]
+    answer = client.post(
+        "/detect/batch",
+        json={"images": texts(b"fast", b"slow")},
+        headers={"x-request-timeout-ms": "300"},
+    )
     slow.set()
-    assert slugs(results) == ["ok", "deadline-exceeded"]
+    assert slugs(answer.json()["results"]) == ["ok", "deadline-exceeded"]
     assert detector.gate.wait_idle(PATIENCE_S)
 
 
@@ -231,7 +243,8 @@ def test_ndjson_lines_arrive_while_others_are_still_worked_on(detector: FakeDete
         httpx.Client(timeout=PATIENCE_S) as http,
     ):
         gates[b"two"].set()
-        with http.stream("POST", f"{live.url}/detect/batch", files=files(b"one", b"two"), headers=headers) as response:
+        images = files(b"one", b"two")
+        with http.stream("POST", f"{live.url}/detect/batch", files=images, headers=headers) as response:
             lines = response.iter_lines()
             assert json.loads(next(lines))["index"] == 1
             gates[b"one"].set()

@@ -1,3 +1,5 @@
+"""POST /detect."""
+
 from __future__ import annotations
 
 import base64
@@ -64,7 +66,9 @@ def test_options_in_the_body_win_over_the_query(client: Client, detector: FakeDe
     assert detector.options[1].polygons
 
 
-def test_wrong_options_are_refused_before_the_body_is_looked_at(client: Client, detector: FakeDetector) -> None:
+def test_wrong_options_are_refused_before_the_body_is_looked_at(
+    client: Client, detector: FakeDetector
+) -> None:
     """The query is known first."""
     for query in ("fit=crop", "unknown=1", "fit=auto&fit=tile", "score_threshold=2"):
         response = client.post(f"/detect?{query}", content=IMAGE)
@@ -90,7 +94,9 @@ def test_output_webui_is_the_older_json(client: Client) -> None:
     assert len(answer["boxes"]) == len(answer["texts"]) == len(answer["scores"]) == 2
 
 
-@pytest.mark.parametrize(("accept", "magic"), [("image/png", b"\x89PNG"), ("image/jpeg", b"\xff\xd8"), ("*/*", b"\x89PNG")])
+@pytest.mark.parametrize(
+    ("accept", "magic"), [("image/png", b"\x89PNG"), ("image/jpeg", b"\xff\xd8"), ("*/*", b"\x89PNG")]
+)
 def test_output_image_is_a_picture(client: Client, accept: str, magic: bytes) -> None:
     """PNG or JPEG as the client asks."""
     response = client.post("/detect?output=image", content=IMAGE, headers={"accept": accept})
@@ -101,7 +107,13 @@ def test_output_image_is_a_picture(client: Client, accept: str, magic: bytes) ->
 
 @pytest.mark.parametrize(
     ("accept", "wanted"),
-    [("", "png"), ("*/*", "png"), ("image/*", "png"), ("image/jpeg", "jpeg"), ("image/png, image/jpeg", "png")],
+    [
+        ("", "png"),
+        ("*/*", "png"),
+        ("image/*", "png"),
+        ("image/jpeg", "jpeg"),
+        ("image/png, image/jpeg", "png"),
+    ],
 )
 def test_png_is_preferred_unless_only_jpeg_is_asked_for(accept: str, wanted: str) -> None:
     """PNG loses nothing."""
@@ -197,7 +209,9 @@ def test_an_answer_at_the_deadline_leaves_the_slot_until_the_work_has_ended(
     assert 'ocrdet_cancelled_total{stage="postprocess"} 1.0' in metrics
 
 
-def test_work_that_no_thread_has_begun_is_dropped_at_the_deadline(client: Client, detector: FakeDetector) -> None:
+def test_work_that_no_thread_has_begun_is_dropped_at_the_deadline(
+    client: Client, detector: FakeDetector
+) -> None:
     """What waits in the queue holds neither slot nor bytes after that."""
     detector.hold.clear()
     for _ in range(3):

@@ -1,3 +1,5 @@
+"""Probes and information."""
+
 from __future__ import annotations
 
 import threading

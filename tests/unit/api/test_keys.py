@@ -1,3 +1,5 @@
+"""API keys."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -21,7 +23,17 @@ def test_every_key_opens_the_service(header: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", "Bearer", "Bearer ", "old-key", "Basic old-key", "Bearer wrong", "Bearer admin:root-key", "Bearer é"],
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "old-key",
+        "Basic old-key",
+        "Bearer wrong",
+        "Bearer admin:root-key",
+        "Bearer é",
+    ],
 )
 def test_anything_else_is_unauthorized(header: str | None) -> None:
     """Whatever is missing, the answer is the same."""

@@ -1,3 +1,5 @@
+"""What surrounds every request."""
+
 from __future__ import annotations
 
 import logging

@@ -1,3 +1,5 @@
+"""Options from every source."""
+
 from __future__ import annotations
 
 import pytest
@@ -62,7 +64,7 @@ def test_null_means_the_default() -> None:
         ("score_threshold", "", "between 0 and 1"),
         ("score_threshold", True, "between 0 and 1"),
         ("score_threshold", [0.5], "between 0 and 1"),
-        ("iou_threshold", "٠.٥", "between 0 and 1"),
+        ("iou_threshold", "\u0660.\u0665", "between 0 and 1"),
         ("max_regions", "0", "between 1 and 10000"),
         ("max_regions", "1.5", "between 1 and 10000"),
         ("max_regions", 1.0, "between 1 and 10000"),

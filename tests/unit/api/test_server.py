@@ -1,3 +1,5 @@
+"""Listening, and an orderly end."""
+
 from __future__ import annotations
 
 import signal
@@ -9,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ocrdet.api import protocol
 from ocrdet.api.listener import Listener
 from ocrdet.api.server import make_server
 from ocrdet.errors import ConfigurationError
@@ -134,6 +137,23 @@ def test_what_outlasts_the_drain_is_told_to_come_again() -> None:
     assert answers[0].status_code == 503
     assert answers[0].json()["type"] == "urn:ocrdet:problem:draining"
     assert answers[0].headers["retry-after"]
+
+
+def test_a_request_on_its_way_is_still_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of the process does not cut off what a client has begun to say."""
+    monkeypatch.setattr(protocol, "GRACE_SECONDS", PATIENCE_S)
+    app = make_app(FakeDetector())
+    with running(app) as live, socket.create_connection(("127.0.0.1", live.port), timeout=PATIENCE_S) as sock:
+        sock.sendall(b"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n")
+        httpx.get(f"{live.url}/livez")
+        live.server.handle_exit(signal.SIGTERM, None)
+        while not app.state.service.loaded().gate.draining:
+            threading.Event().wait(0.01)
+        sock.sendall(b"\r\nx")
+        answer = b"".join(iter(lambda: sock.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"connection: close" in answer
+        assert live.join() == 0
 
 
 def test_new_work_on_an_old_connection_is_refused_while_draining() -> None:

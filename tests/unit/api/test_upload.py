@@ -1,3 +1,5 @@
+"""The image inside a body."""
+
 from __future__ import annotations
 
 import base64
@@ -23,7 +25,8 @@ def form(*parts: tuple[str, str | None, bytes], end: bool = True) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content_type", [None, "image/jpeg", "application/octet-stream", "application/x-www-form-urlencoded", "nonsense"]
+    "content_type",
+    [None, "image/jpeg", "application/octet-stream", "application/x-www-form-urlencoded", "nonsense"],
 )
 def test_any_other_type_is_the_image_itself(content_type: str | None) -> None:
     """Clients' MIME types are not trusted, so none of them stands in the way."""

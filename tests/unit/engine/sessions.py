@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ocrdet.engine.inspection import GraphSpec, TensorSpec
+from ocrdet.engine.microbatch import MicroBatchScheduler
 from ocrdet.engine.ticket import Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
     from ocrdet.engine.scheduler import InferenceResult, Scheduler
+    from ocrdet.telemetry.metrics import Metrics
 
 PATIENCE_S = 20.0
 IMAGE = TensorSpec("x", (None, 3, None, None), "tensor(float)")
@@ -85,7 +88,8 @@ class FakeSession:
         assert self.started.acquire(timeout=PATIENCE_S), "no run began"
 
     def close(self) -> None:
-        """Remember it."""
+        """Remember it; nobody may be inside."""
+        assert self.running == 0, "closed under a run"
         self.closed += 1
 
 
@@ -110,6 +114,49 @@ def mark_of(answer: Future[InferenceResult]) -> float:
     assert values.dtype == np.float32
     assert (values == values[0, 0]).all()
     return float(values[0, 0])
+
+
+class Device:
+    """A scheduler over a fake session, with callers of its own."""
+
+    def __init__(self, sizes: tuple[int, ...], metrics: Metrics | None) -> None:
+        """Start the scheduler's thread."""
+        self.session = FakeSession()
+        self.scheduler = MicroBatchScheduler(
+            self.session, batch_sizes=sizes, slowest_run_s=0.1, metrics=metrics
+        )
+        self.pool = ThreadPoolExecutor(16, thread_name_prefix="caller")
+        self.asker = Asker(self.scheduler, self.pool)
+
+    def keep_busy(self) -> Future[InferenceResult]:
+        """Run image 0 and hold it, so that others gather behind it."""
+        self.session.hold.clear()
+        answer = self.asker.ask(0.0)
+        self.session.wait_for_start()
+        return answer
+
+    def gather(
+        self, *marks: float, shape: tuple[int, int] = (2, 2), ticket: Ticket | None = None
+    ) -> list[Future[InferenceResult]]:
+        """Queue images one by one, in this order."""
+        answers = []
+        for mark in marks:
+            depth = self.scheduler.queue_depth
+            answers.append(self.asker.ask(mark, shape=shape, ticket=ticket))
+            # The device's thread is busy, so this is the one who hears of the new image.
+            with self.scheduler._changed:
+                while self.scheduler.queue_depth == depth:
+                    assert self.scheduler._changed.wait(PATIENCE_S), "the image did not arrive"
+        return answers
+
+    def let_go(self) -> None:
+        """End the run that is held, and all that follow."""
+        self.session.hold.set()
+
+    @property
+    def batches(self) -> list[list[float]]:
+        """What was run after the first image."""
+        return self.session.batches[1:]
 
 
 class Clock:

@@ -158,7 +158,12 @@ def test_closing_waits_for_what_runs_refuses_the_rest_and_frees_each_session_onc
     running = asker.ask(1.0)
     narrow.wait_for_start()
     closing = threading.Event()
-    closed = pool.submit(lambda: (closing.set(), scheduler.close()))
+
+    def close() -> None:
+        closing.set()
+        scheduler.close()
+
+    closed = pool.submit(close)
     assert closing.wait(PATIENCE_S)
     assert narrow.closed == 0
     narrow.hold.set()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from ocrdet.engine.microbatch import MicroBatchScheduler
 from ocrdet.engine.ticket import Ticket
 from ocrdet.errors import (
     Cancelled,
@@ -20,56 +18,10 @@ from ocrdet.errors import (
     OutOfDeviceMemory,
 )
 from ocrdet.telemetry.metrics import Metrics
-from tests.unit.engine.sessions import PATIENCE_S, Asker, FakeSession, make_tensor, mark_of
+from tests.unit.engine.sessions import PATIENCE_S, Device, make_tensor, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
-
-    from ocrdet.engine.scheduler import InferenceResult
-
-
-class Device:
-    """A scheduler over a fake session, with callers of its own."""
-
-    def __init__(self, sizes: tuple[int, ...], metrics: Metrics | None) -> None:
-        self.session = FakeSession()
-        self.scheduler = MicroBatchScheduler(
-            self.session, batch_sizes=sizes, slowest_run_s=0.1, metrics=metrics
-        )
-        self.pool = ThreadPoolExecutor(16, thread_name_prefix="caller")
-        self.asker = Asker(self.scheduler, self.pool)
-
-    def keep_busy(self) -> Future[InferenceResult]:
-        """Run image 0 and hold it, so that others gather behind it."""
-        self.session.hold.clear()
-        answer = self.asker.ask(0.0)
-        self.session.wait_for_start()
-        return answer
-
-    def gather(
-        self, *marks: float, shape: tuple[int, int] = (2, 2), ticket: Ticket | None = None
-    ) -> list[Future[InferenceResult]]:
-        """Queue images one by one, in this order."""
-        answers = []
-        for mark in marks:
-            depth = self.scheduler.queue_depth + 1
-            answers.append(self.asker.ask(mark, shape=shape, ticket=ticket))
-            # The device's thread is busy, so this is the one who hears of the new image.
-            with self.scheduler._changed:
-                assert self.scheduler._changed.wait_for(
-                    lambda depth=depth: self.scheduler.queue_depth == depth, PATIENCE_S
-                )
-        return answers
-
-    def let_go(self) -> None:
-        """End the run that is held, and all that follow."""
-        self.session.hold.set()
-
-    @property
-    def batches(self) -> list[list[float]]:
-        """What was run after the first image."""
-        return self.session.batches[1:]
 
 
 @pytest.fixture
@@ -144,7 +96,9 @@ def test_batches_never_mix_shapes(make_device: Callable[..., Device]) -> None:
     assert device.session.shapes[1:] == [(2, 3, 2, 2), (2, 3, 3, 1)]
 
 
-def test_a_graph_of_one_fixed_batch_size_gets_all_that_fit_into_it(make_device: Callable[..., Device]) -> None:
+def test_a_graph_of_one_fixed_batch_size_gets_all_that_fit_into_it(
+    make_device: Callable[..., Device],
+) -> None:
     """Three images for a batch of four are one run, not three; the session fills it up."""
     device = make_device(4)
     device.keep_busy()

@@ -1,3 +1,5 @@
+"""Log lines."""
+
 from __future__ import annotations
 
 import io
@@ -52,12 +54,12 @@ def test_an_exception_stays_inside_its_line() -> None:
     stream = io.StringIO()
     writer = configure_logging("info", "json", stream)
     try:
-        raise ValueError("broken")
+        int("broken")
     except ValueError:
         logging.getLogger("ocrdet.test").exception("failed")
     writer.close()
     (text,) = stream.getvalue().splitlines()
-    assert "ValueError: broken" in json.loads(text)["exception"]
+    assert "ValueError: invalid literal" in json.loads(text)["exception"]
 
 
 def test_console_lines_hide_control_characters() -> None:

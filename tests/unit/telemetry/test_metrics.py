@@ -1,3 +1,5 @@
+"""The metrics themselves."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,6 +8,7 @@ from ocrdet.telemetry.metrics import CANCEL_STAGES, STAGES, Metrics
 
 
 def lines_of(metrics: Metrics) -> set[str]:
+    """The lines of one scrape."""
     return set(metrics.render().decode().splitlines())
 
 
@@ -16,8 +19,8 @@ def test_every_label_value_exists_before_anything_happened() -> None:
     assert 'ocrdet_rejected_total{reason="overloaded"} 0.0' in lines
     for stage in STAGES:
         assert f'ocrdet_stage_duration_seconds_count{{stage="{stage}"}} 0.0' in lines
-    for stage in CANCEL_STAGES:
-        assert f'ocrdet_cancelled_total{{stage="{stage}"}} 0.0' in lines
+    for cancelled in CANCEL_STAGES:
+        assert f'ocrdet_cancelled_total{{stage="{cancelled}"}} 0.0' in lines
 
 
 def test_unknown_routes_and_statuses_add_no_series() -> None:
@@ -77,7 +80,9 @@ def test_two_instances_do_not_share_a_registry() -> None:
     assert "ocrdet_engine_restarts_total 0.0" in lines_of(second)
 
 
-@pytest.mark.parametrize("name", ["process_resident_memory_bytes", "python_gc_collections_total", "python_info"])
+@pytest.mark.parametrize(
+    "name", ["process_resident_memory_bytes", "python_gc_collections_total", "python_info"]
+)
 def test_the_standard_process_metrics_are_there(name: str) -> None:
     """Dashboards for any Python process work here too."""
     assert any(line.startswith(name) for line in lines_of(Metrics()))

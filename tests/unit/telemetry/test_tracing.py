@@ -1,3 +1,5 @@
+"""W3C trace context."""
+
 from __future__ import annotations
 
 import pytest

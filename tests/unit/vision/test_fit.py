@@ -1,0 +1,185 @@
+"""Fitting: which shape, how much it shrinks, and the way back to the displayed frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocrdet.values import Fit, FitReport, Placement
+from ocrdet.vision.fit import Shape, fit_image, plan_fit
+
+SHAPES: tuple[Shape, ...] = ((800, 800), (800, 608), (608, 800), (800, 320), (320, 800))
+EXTREMES = [(1, 1), (1, 65_500), (65_500, 1), (4300, 100), (100, 4300), (65_500, 65_500), (2, 3)]
+
+sides = st.integers(1, 65_500)
+shape_sides = st.integers(1, 40).map(lambda blocks: 32 * blocks)
+shape_sets = st.lists(st.tuples(shape_sides, shape_sides), min_size=1, max_size=6, unique=True)
+upscales = st.floats(1.0, 8.0)
+modes: st.SearchStrategy[Fit] = st.sampled_from(["auto", "letterbox", "stretch", "tile"])
+
+
+def plan(
+    width: int,
+    height: int,
+    *,
+    shapes: tuple[Shape, ...] = SHAPES,
+    mode: Fit = "auto",
+    max_upscale: float = 2.0,
+    readable_px: float = 8.0,
+) -> tuple[Shape, Placement, FitReport]:
+    """A plan with the usual choices."""
+    return plan_fit(width, height, shapes, mode=mode, max_upscale=max_upscale, readable_px=readable_px)
+
+
+@given(
+    width=sides,
+    height=sides,
+    shapes=shape_sets,
+    mode=modes,
+    max_upscale=upscales,
+    across=st.floats(0, 1),
+    down=st.floats(0, 1),
+)
+def test_the_way_back_inverts_the_placement(
+    width: int,
+    height: int,
+    shapes: list[Shape],
+    mode: Fit,
+    max_upscale: float,
+    across: float,
+    down: float,
+) -> None:
+    """Any point of any image, sent to the model and back, comes within half a pixel, and stays inside."""
+    _, placement, _ = plan(width, height, shapes=tuple(shapes), mode=mode, max_upscale=max_upscale)
+    there = np.array([across * placement.width, down * placement.height], np.float32)
+    back = placement.to_source(there)
+    assert abs(back[0] - across * width) <= 0.5
+    assert abs(back[1] - down * height) <= 0.5
+    assert (back >= 0).all()
+    assert (back <= (width, height)).all()
+
+
+@given(width=sides, height=sides, mode=modes, points=st.lists(st.tuples(*[st.floats(-1e4, 1e4)] * 2)))
+def test_no_point_of_the_model_lies_outside_the_image(
+    width: int, height: int, mode: Fit, points: list[tuple[float, float]]
+) -> None:
+    """Regions grow into the padding, and beyond the model's own edges."""
+    _, placement, _ = plan(width, height, mode=mode)
+    back = placement.to_source(np.array(points, np.float32).reshape(-1, 2))
+    assert back.dtype == np.float32
+    assert ((back >= 0) & (back <= (width, height))).all()
+
+
+@given(width=sides, height=sides, shapes=shape_sets, max_upscale=upscales)
+def test_letterbox_takes_the_smallest_shape_that_loses_nothing(
+    width: int, height: int, shapes: list[Shape], max_upscale: float
+) -> None:
+    """No other shape keeps as much of the image with fewer pixels, and none keeps more."""
+    shape, _, _ = plan(width, height, shapes=tuple(shapes), max_upscale=max_upscale)
+
+    def scale(candidate: Shape) -> float:
+        return min(max_upscale, candidate[1] / width, candidate[0] / height)
+
+    assert scale(shape) == pytest.approx(max(map(scale, shapes)))
+    for other in shapes:
+        smaller = other[0] * other[1] < shape[0] * shape[1]
+        assert not (smaller and scale(other) >= scale(shape))
+
+
+@given(width=sides, height=sides, shapes=shape_sets, max_upscale=upscales)
+def test_letterbox_keeps_the_aspect_ratio_and_caps_the_upscale(
+    width: int, height: int, shapes: list[Shape], max_upscale: float
+) -> None:
+    """Both sides are the same factor of their source, to the nearest pixel, and at least one pixel."""
+    shape, placement, _ = plan(width, height, shapes=tuple(shapes), max_upscale=max_upscale)
+    scale = min(max_upscale, shape[1] / width, shape[0] / height)
+    assert placement.width == pytest.approx(max(1.0, width * scale), abs=0.5000001)
+    assert placement.height == pytest.approx(max(1.0, height * scale), abs=0.5000001)
+    assert 1 <= placement.width <= shape[1]
+    assert 1 <= placement.height <= shape[0]
+
+
+@given(width=sides, height=sides, shapes=shape_sets)
+def test_stretch_covers_the_largest_shape_entirely(width: int, height: int, shapes: list[Shape]) -> None:
+    """The corners of the shape are the corners of the image."""
+    shape, placement, report = plan(width, height, shapes=tuple(shapes), mode="stretch")
+    assert shape[0] * shape[1] == max(h * w for h, w in shapes)
+    assert (placement.height, placement.width) == shape
+    corner = placement.to_source(np.array([shape[1], shape[0]], np.float32))
+    np.testing.assert_allclose(corner, (width, height), rtol=1e-6)
+    assert report.mode == "stretch"
+
+
+@pytest.mark.parametrize("mode", ["auto", "stretch"])
+@pytest.mark.parametrize(("width", "height"), EXTREMES[:5] + EXTREMES[6:])
+def test_extreme_images_are_fitted_like_any_other(width: int, height: int, mode: Fit) -> None:
+    """One pixel, one row, one column, 43 to 1: no crash and no empty picture."""
+    fitted = fit_image(
+        np.full((height, width, 3), 77, np.uint8), SHAPES, mode=mode, max_upscale=2.0, readable_px=8.0
+    )
+    assert fitted.pixels.shape == (fitted.placement.height, fitted.placement.width, 3)
+    assert fitted.pixels.dtype == np.uint8
+    assert (fitted.pixels == 77).all()
+    assert fitted.report.smallest_readable_px >= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "placed"),
+    [
+        ((1600, 1200), (608, 800), (600, 800)),
+        ((800, 800), (800, 800), (800, 800)),
+        ((100, 100), (320, 800), (200, 200)),
+        ((1000, 400), (320, 800), (320, 800)),
+        ((400, 4000), (800, 320), (800, 80)),
+    ],
+)
+def test_a_page_does_not_pay_for_padding(size: tuple[int, int], shape: Shape, placed: Shape) -> None:
+    """The usual formats meet the shape that was made for them."""
+    chosen, placement, _ = plan(*size)
+    assert (chosen, (placement.height, placement.width)) == (shape, placed)
+
+
+def test_the_report_says_how_small_text_may_be() -> None:
+    """Shrunk to a half, text of 8 model pixels is 16 pixels high in the image."""
+    _, _, report = plan(1600, 1200)
+    assert report == FitReport("letterbox", 1, 0.5, 16)
+    assert plan(100, 100)[2].smallest_readable_px == 4
+
+
+def test_tiles_are_answered_with_a_letterbox_for_now() -> None:
+    """The report says what was done, not what was asked for."""
+    assert plan(3000, 2000, mode="tile") == plan(3000, 2000, mode="letterbox")
+
+
+def test_an_image_that_fits_as_it_is_is_not_resampled() -> None:
+    """The very pixels are handed on."""
+    pixels = np.zeros((800, 608, 3), np.uint8)
+    fitted = fit_image(pixels, SHAPES, max_upscale=1.0, readable_px=8.0)
+    assert fitted.pixels is pixels
+
+
+@pytest.mark.parametrize(("width", "height"), [(1600, 1200), (3000, 700), (900, 820), (150, 130)])
+@pytest.mark.parametrize("mode", ["letterbox", "stretch"])
+def test_what_is_seen_at_a_place_lies_at_that_place(width: int, height: int, mode: Fit) -> None:
+    """The centre of gravity of a drawn spot, found in the fitted pixels, is back within half a pixel."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    left, top, side = width // 3, height // 2, height // 10
+    cv2.rectangle(pixels, (left, top), (left + side - 1, top + side - 1), (255, 255, 255), -1)
+    fitted = fit_image(pixels, SHAPES, mode=mode, max_upscale=2.0, readable_px=8.0)
+    weights = fitted.pixels[..., 0].astype(np.float64)
+    ys, xs = np.mgrid[: weights.shape[0], : weights.shape[1]] + 0.5
+    seen = np.array([(xs * weights).sum(), (ys * weights).sum()]) / weights.sum()
+    back = fitted.placement.to_source(seen.astype(np.float32))
+    np.testing.assert_allclose(back, (left + side / 2, top + side / 2), atol=0.5)
+
+
+def test_shrinking_far_keeps_thin_strokes() -> None:
+    """A line one pixel wide stays visible at a fifth of the size, where ever it lies."""
+    for left in range(5):
+        pixels = np.full((4000, 4000, 3), 255, np.uint8)
+        pixels[:, 2000 + left] = 0
+        fitted = fit_image(pixels, ((800, 800),), max_upscale=1.0, readable_px=8.0)
+        assert fitted.pixels.min() <= 210
