@@ -37,16 +37,19 @@ from ocrdet.values import (
 )
 from ocrdet.vision.decode import check_limits, decode_image, read_header
 from ocrdet.vision.explain import explain_detection
-from ocrdet.vision.fit import FittedImage, fit_image
+from ocrdet.vision.fit import fit_image, plan_fit
 from ocrdet.vision.golden import draw_golden, judge_golden
 from ocrdet.vision.normalize import Normalization, normalize_into
 from ocrdet.vision.regions import find_regions
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ocrdet.engine.admission import Slot
     from ocrdet.engine.launch import Engine
     from ocrdet.engine.store import ModelFiles
     from ocrdet.telemetry.metrics import Metrics
+    from ocrdet.vision.fit import FitPlan
 
 # Readiness says no above this share of the cgroup's memory limit.
 MEMORY_MARK = 0.92
@@ -149,26 +152,32 @@ class Detector:
         ticket.check("decode")
         header = self._read_header(data)
         slot.reserve_pixels(header.pixels)
-        decoded = decode_image(data, header)
+        plan = self._plan_fit(header, options)
+        decoded = decode_image(data, header, reduction=plan.reduction)
         clock.lap("decode")
-        detection = self._find(decoded, options, ticket, clock)
+        detection = self._find(decoded, plan, options, ticket, clock)
         if self._metrics is not None:
             self._metrics.observe_image_pixels(header.pixels)
             self._metrics.observe_regions(len(detection.regions))
         return detection
 
-    def _find(
-        self, decoded: DecodedImage, options: DetectOptions, ticket: Ticket, clock: StageClock
-    ) -> Detection:
-        ticket.check("preprocess")
-        fitted = fit_image(
-            decoded.pixels,
+    def _plan_fit(self, header: ImageHeader, options: DetectOptions) -> FitPlan:
+        return plan_fit(
+            header.width,
+            header.height,
             self._engine.shapes,
             mode=options.fit,
             max_upscale=self._manifest.max_upscale,
             readable_px=self._manifest.readable_px,
         )
-        model_input = self._normalize(fitted)
+
+    def _find(
+        self, decoded: DecodedImage, plan: FitPlan, options: DetectOptions, ticket: Ticket, clock: StageClock
+    ) -> Detection:
+        ticket.check("preprocess")
+        model_input = self._normalize(
+            fit_image(decoded.pixels, plan.placement, reduction=decoded.reduction), plan
+        )
         clock.lap("preprocess")
         result = self._engine.scheduler.infer(model_input.tensor, ticket)
         clock.note("queue", ticket.queued_s + result.waited_s)
@@ -183,28 +192,28 @@ class Detector:
             max_regions=options.max_regions,
             polygons=options.polygons,
         )
-        warnings = explain_detection(decoded, fitted.report, thresholds, found, options)
+        warnings = explain_detection(decoded, plan.report, thresholds, found, options)
         clock.lap("postprocess")
         return Detection(
             self.identity,
             decoded.header,
-            fitted.report,
+            plan.report,
             found.regions,
             thresholds,
             clock.timings(ticket.elapsed_s()),
             warnings,
         )
 
-    def _normalize(self, fitted: FittedImage) -> ModelInput:
+    def _normalize(self, pixels: NDArray[np.uint8], plan: FitPlan) -> ModelInput:
         """Fill this thread's own memory: reused, because the thread waits until its run has ended."""
         graph = self._engine.graph
         if not hasattr(self._memory, "pool"):
             largest = max(height * width for height, width in self._engine.shapes)
             self._memory.pool = np.empty(3 * largest, graph.input.dtype)
-        shape = graph.batch_shape(1, *fitted.shape)
+        shape = graph.batch_shape(1, *plan.shape)
         tensor = self._memory.pool[: math.prod(shape)].reshape(shape)
-        normalize_into(fitted.pixels, self._normalization, tensor)
-        return ModelInput(tensor, fitted.placement)
+        normalize_into(pixels, self._normalization, tensor)
+        return ModelInput(tensor, plan.placement)
 
     def _self_test(self) -> None:
         """Find the golden picture's lines on the way of every decoded image.
@@ -214,7 +223,9 @@ class Detector:
         """
         page = draw_golden()
         golden = DecodedImage(page, ImageHeader("png", page.shape[1], page.shape[0]))
-        detection = self._find(golden, DetectOptions(), Ticket(), StageClock())
+        options = DetectOptions()
+        plan = self._plan_fit(golden.header, options)
+        detection = self._find(golden, plan, options, Ticket(), StageClock())
         complaint = judge_golden(detection.regions)
         if complaint is not None and self._manifest.self_test == "golden":
             identity = self.identity

@@ -128,14 +128,16 @@ class DecodedImage:
     """An upright image.
 
     Attributes:
-        pixels: (H, W, 3) uint8 RGB, as displayed.
-        header: What the file said of itself.
+        pixels: (ceil(H / reduction), ceil(W / reduction), 3) uint8 RGB, as displayed.
+        header: What the file said of itself; H and W are its height and width.
         warnings: What decoding changed (CMYK converted, alpha composited, ...).
+        reduction: Source pixels, in each direction, that one of `pixels` stands for: 1, 2, 4 or 8.
     """
 
     pixels: NDArray[np.uint8]
     header: ImageHeader
     warnings: tuple[DetectionWarning, ...] = ()
+    reduction: int = 1
 
 
 @dataclass(frozen=True, slots=True)

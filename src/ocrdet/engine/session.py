@@ -183,11 +183,10 @@ def _open(path: Path, plan: SessionPlan) -> ort.InferenceSession:
     options.log_severity_level = 3
     # A spinning pool disturbs the other session and burns a CPU while idle.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # One arena for all sessions, and blocks taken as they are needed instead of one plan per shape: the
-    # sessions and shapes then share their memory instead of each keeping its own (549 -> 213 MB once warm).
+    # The sessions share one arena instead of keeping one each: 335 instead of 549 MB once all shapes are
+    # warm, and 3 % faster. (Without memory patterns it would be 213 MB, but 4 % slower.)
     _share_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
-    options.enable_mem_pattern = False
     try:
         return ort.InferenceSession(str(path), options, providers=[(wanted, _provider_options(plan))])
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import TYPE_CHECKING
 
@@ -223,3 +224,37 @@ def test_garbage_behind_the_image_is_ignored(name: str) -> None:
     """Cameras and servers append bytes; the picture is whole all the same."""
     whole = save(picture(), name)
     assert (read(whole + b"\r\n--appended--" * 9).pixels == read(whole).pixels).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_a_jpeg_is_decoded_at_a_fraction_of_its_size(orientation: int, reduction: int) -> None:
+    """Each pixel is the mean of the block it stands for, upright, also where blocks hang over the edge."""
+    height, width = 253, 339
+    ramp = np.linspace(30, 220, width)[None, :] + np.linspace(-25, 25, height)[:, None]
+    upright = np.repeat(ramp.astype(np.uint8)[..., None], 3, axis=2)
+    exif = Image.Exif()
+    exif[274] = orientation
+    stored = Image.fromarray(upright)
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    if orientation in undo:
+        stored = stored.transpose(Image.Transpose(undo[orientation]))
+    file = io.BytesIO()
+    stored.save(file, "JPEG", quality=95, exif=exif)
+    decoded = decode_image(file.getvalue(), read_header(file.getvalue()), reduction=reduction)
+    assert decoded.reduction == reduction
+    rows, columns = -(-height // reduction), -(-width // reduction)
+    assert decoded.pixels.shape == (rows, columns, 3)
+    inner = upright[: height // reduction * reduction, : width // reduction * reduction].astype(float)
+    blocks = inner.reshape(height // reduction, reduction, width // reduction, reduction, 3).mean((1, 3))
+    seen = decoded.pixels[: blocks.shape[0], : blocks.shape[1]].astype(float)
+    assert np.abs(seen - blocks).mean() < 2 + reduction / 4
+
+
+def test_other_formats_are_decoded_whole() -> None:
+    """Only a JPEG can be read in part; the answer says what was really made."""
+    file = io.BytesIO()
+    Image.new("RGB", (320, 240), (9, 9, 9)).save(file, "PNG")
+    decoded = decode_image(file.getvalue(), read_header(file.getvalue()), reduction=4)
+    assert decoded.reduction == 1
+    assert decoded.pixels.shape == (240, 320, 3)
