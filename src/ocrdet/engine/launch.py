@@ -10,7 +10,7 @@ from ocrdet.engine.lanes import LaneScheduler
 from ocrdet.engine.microbatch import MicroBatchScheduler
 from ocrdet.engine.resources import available_cpus, plan_threads
 from ocrdet.engine.session import ACCELERATORS, OrtSession, SessionPlan, default_device, runtime_facts
-from ocrdet.engine.warm_up import probe_speed, warm_up
+from ocrdet.engine.warm_up import make_warm, probe_speed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ocrdet.engine.resources import ThreadPlan
     from ocrdet.engine.scheduler import Scheduler
     from ocrdet.engine.store import ModelFiles
+    from ocrdet.engine.warm_up import WarmSession
     from ocrdet.telemetry.metrics import Metrics
 
 
@@ -103,32 +104,44 @@ def _launch_on_cpu(
     alone: Callable[[], bool],
     metrics: Metrics | None,
 ) -> Engine:
-    narrow = OrtSession(files.path, files.manifest, SessionPlan(device, threads=1))
+    def open_warm(threads_per_run: int) -> WarmSession:
+        session = OrtSession(files.path, files.manifest, SessionPlan(device, threads=threads_per_run))
+        return make_warm(session, files.manifest.shapes, 1)
+
+    narrow = open_warm(1)
     # A lone request is a third faster on all threads; a second session of the same file costs little memory.
-    wide = None
-    if threads.wide_threads > 1:
-        wide = OrtSession(files.path, files.manifest, SessionPlan(device, threads=threads.wide_threads))
-    shapes = narrow.graph.shapes(files.manifest.shapes)
-    sizes = narrow.graph.batch_sizes(1)
-    slowest_s = max(warm_up(session, shapes, sizes) for session in (narrow, wide) if session)
+    wide = open_warm(threads.wide_threads) if threads.wide_threads > 1 else None
     scheduler = LaneScheduler(
-        narrow, wide, lanes=threads.lanes, slowest_run_s=slowest_s, alone=alone, metrics=metrics
+        narrow.session,
+        wide.session if wide else None,
+        lanes=threads.lanes,
+        slowest_run_s=max(warm.slowest_run_s for warm in (narrow, wide) if warm),
+        alone=alone,
+        metrics=metrics,
     )
-    return Engine(scheduler, narrow.graph, shapes, sizes, narrow.provider, threads, slowest_s)
+    return _engine(scheduler, narrow, threads)
 
 
 def _launch_on_accelerator(
     files: ModelFiles, plan: LaunchPlan, device: str, threads: ThreadPlan, metrics: Metrics | None
 ) -> Engine:
-    session_plan = SessionPlan(device, gpu_mem_limit_bytes=plan.gpu_mem_limit_bytes)
-    session = OrtSession(files.path, files.manifest, session_plan)
-    shapes = session.graph.shapes(files.manifest.shapes)
-    sizes = session.graph.batch_sizes(plan.max_micro_batch_images)
-    slowest_s = warm_up(session, shapes, sizes)
-    reference = OrtSession(files.path, files.manifest, SessionPlan("cpu"))
-    try:
-        probe_speed(session, reference, shapes[0])
-    finally:
-        reference.close()
-    scheduler = MicroBatchScheduler(session, batch_sizes=sizes, slowest_run_s=slowest_s, metrics=metrics)
-    return Engine(scheduler, session.graph, shapes, sizes, session.provider, threads, slowest_s)
+    def open_warm() -> WarmSession:
+        session_plan = SessionPlan(device, gpu_mem_limit_bytes=plan.gpu_mem_limit_bytes)
+        session = OrtSession(files.path, files.manifest, session_plan)
+        warm = make_warm(session, files.manifest.shapes, plan.max_micro_batch_images)
+        reference = OrtSession(files.path, files.manifest, SessionPlan("cpu"))
+        try:
+            probe_speed(session, reference, warm.shapes[0])
+        finally:
+            reference.close()
+        return warm
+
+    scheduler = MicroBatchScheduler(open_warm, metrics=metrics)
+    return _engine(scheduler, scheduler.warm, threads)
+
+
+def _engine(scheduler: Scheduler, warm: WarmSession, threads: ThreadPlan) -> Engine:
+    session = warm.session
+    return Engine(
+        scheduler, session.graph, warm.shapes, warm.batch_sizes, session.provider, threads, warm.slowest_run_s
+    )

@@ -22,12 +22,12 @@ from ocrdet.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from ocrdet.engine.session import Session
     from ocrdet.engine.ticket import Ticket
+    from ocrdet.engine.warm_up import WarmSession
     from ocrdet.telemetry.metrics import Metrics
 
 
@@ -48,32 +48,28 @@ class MicroBatchScheduler:
     largest batch from then on.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        batch_sizes: Sequence[int],
-        slowest_run_s: float,
-        metrics: Metrics | None = None,
-    ) -> None:
-        """Start the owner thread.
+    def __init__(self, open_session: Callable[[], WarmSession], *, metrics: Metrics | None = None) -> None:
+        """Start the owner thread and wait until it has opened its session.
+
+        CUDA keeps its handles and workspaces per thread: what another thread warmed would be cold here.
 
         Args:
-            session: The device's session; after this only the owner thread calls it.
-            batch_sizes: Warmed sizes: 1 and larger ones, or the graph's own fixed size alone.
-            slowest_run_s: The slowest warmed run.
+            open_session: Makes and warms the device's session; called on the owner thread, as every run is.
             metrics: Where batch sizes are counted.
         """
-        self._session = session
-        self._sizes = sorted(batch_sizes)
-        self._largest = self._sizes[-1]
         self._metrics = metrics
-        self._progress = Progress(slowest_run_s)
         self._changed = threading.Condition()
         self._queue: deque[_Item] = deque()
         self._closed = False
-        self._thread = threading.Thread(target=self._own_device, name="ocrdet-device", daemon=True)
+        opened: Future[WarmSession] = Future()
+        self._thread = threading.Thread(
+            target=self._own_device, args=(open_session, opened), name="ocrdet-device", daemon=True
+        )
         self._thread.start()
+        self.warm = opened.result()
+        self._sizes = sorted(self.warm.batch_sizes)
+        self._largest = self._sizes[-1]
+        self._progress = Progress(self.warm.slowest_run_s)
 
     def infer(self, tensor: NDArray[np.generic], ticket: Ticket) -> InferenceResult:
         """See `Scheduler.infer`.
@@ -119,9 +115,18 @@ class MicroBatchScheduler:
             self._closed = True
             self._changed.notify()
         self._thread.join()
-        self._session.close()
 
-    def _own_device(self) -> None:
+    def _own_device(self, open_session: Callable[[], WarmSession], opened: Future[WarmSession]) -> None:
+        try:
+            warm = open_session()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the scheduler is made
+            opened.set_exception(error)
+            return
+        opened.set_result(warm)
+        self._serve_queue()
+        warm.session.close()
+
+    def _serve_queue(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed)
@@ -155,7 +160,7 @@ class MicroBatchScheduler:
     def _run(self, items: list[_Item]) -> None:
         started = time.perf_counter()
         try:
-            maps = self._session.run(np.concatenate([item.tensor for item in items]))
+            maps = self.warm.session.run(np.concatenate([item.tensor for item in items]))
             ran_s = time.perf_counter() - started
             # A copy of its own, so that one image's map does not keep the whole batch alive.
             results = [

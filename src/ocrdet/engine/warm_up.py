@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,39 @@ LEAST_SPEED_UP = 1.5
 PROBE_RUNS = 3
 # Rounding may carry a probability this far out of [0, 1].
 ROUNDING = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class WarmSession:
+    """A session that has run everything it will ever be asked to run.
+
+    Attributes:
+        session: The session.
+        shapes: Closed set of warmed (H, W).
+        batch_sizes: Closed set of warmed batch sizes: 1 and larger ones, or the graph's own fixed size alone.
+        slowest_run_s: The slowest run once warm: the measure of patience.
+    """
+
+    session: Session
+    shapes: tuple[tuple[int, int], ...]
+    batch_sizes: tuple[int, ...]
+    slowest_run_s: float
+
+
+def make_warm(session: Session, wanted: Sequence[tuple[int, int]], largest_batch: int) -> WarmSession:
+    """Warm a new session for everything it will be asked.
+
+    Args:
+        session: Just made.
+        wanted: (H, W) for a graph that leaves them open; a static graph has its own alone.
+        largest_batch: Images in one run at most.
+
+    Raises:
+        ManifestInvalid: The output does not lie over the input, pixel for pixel.
+        SelfTestFailed: The output is not a probability map.
+    """
+    shapes, sizes = session.graph.shapes(wanted), session.graph.batch_sizes(largest_batch)
+    return WarmSession(session, shapes, sizes, warm_up(session, shapes, sizes))
 
 
 def warm_up(session: Session, shapes: Sequence[tuple[int, int]], batch_sizes: Sequence[int]) -> float:

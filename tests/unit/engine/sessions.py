@@ -11,6 +11,7 @@ import numpy as np
 from ocrdet.engine.inspection import GraphSpec, TensorSpec
 from ocrdet.engine.microbatch import MicroBatchScheduler
 from ocrdet.engine.ticket import Ticket
+from ocrdet.engine.warm_up import WarmSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,9 +123,8 @@ class Device:
     def __init__(self, sizes: tuple[int, ...], metrics: Metrics | None) -> None:
         """Start the scheduler's thread."""
         self.session = FakeSession()
-        self.scheduler = MicroBatchScheduler(
-            self.session, batch_sizes=sizes, slowest_run_s=0.1, metrics=metrics
-        )
+        warm = WarmSession(self.session, ((32, 32),), tuple(sizes), 0.1)
+        self.scheduler = MicroBatchScheduler(lambda: warm, metrics=metrics)
         self.pool = ThreadPoolExecutor(16, thread_name_prefix="caller")
         self.asker = Asker(self.scheduler, self.pool)
 

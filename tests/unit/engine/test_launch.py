@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +95,8 @@ class Accelerator:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fast: bool) -> None:
         """Stand in for the sessions and the probe."""
         self.session, self.reference = FakeSession(), FakeSession()
+        self.threads: list[str] = []
+        self.session.script = lambda _: self.threads.append(threading.current_thread().name)
         self.plans: list[SessionPlan] = []
         monkeypatch.setattr(launch, "OrtSession", self.make)
         monkeypatch.setattr(launch, "probe_speed", self.probe)
@@ -114,7 +117,7 @@ class Accelerator:
 def test_on_an_accelerator_a_model_runs_in_micro_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every shape is warmed with every batch size, and the probe's own session is freed."""
+    """Every shape is warmed with every batch size on the device's own thread, and the probe is freed."""
     made = Accelerator(monkeypatch, fast=True)
     plan = LaunchPlan("cuda", max_micro_batch_images=4, gpu_mem_limit_bytes=123)
     engine = launch_tiny(tmp_path / "tiny.onnx", plan)
@@ -123,6 +126,7 @@ def test_on_an_accelerator_a_model_runs_in_micro_batches(
     assert len(set(made.session.shapes)) == 6
     assert made.plans[0] == SessionPlan("cuda", gpu_mem_limit_bytes=123)
     assert made.reference.closed == 1
+    assert set(made.threads) == {"ocrdet-device"}
     engine.scheduler.close()
     assert made.session.closed == 1
 
