@@ -61,8 +61,8 @@ format: dev ## put the code into its layout
 	@.venv-dev/bin/ruff check --quiet --fix-only
 	@.venv-dev/bin/ruff format
 
-bench: dev ## measure, with the scripts in bench/
-	@.venv-dev/bin/python bench/run.py
+bench: dev ## measure, about eight minutes; writes docs/performance.md
+	@.venv-dev/bin/python -m bench.run
 
 docs: dev ## write the generated documents anew
 	@.venv-dev/bin/python docs/generate.py

@@ -1,6 +1,6 @@
 """Post mixed images to a real server and watch its resident memory.
 
-    python -m bench.memory [--requests 1000] [--write bench/results/memory.json]
+    python -m bench.memory [--requests 1000]
 
 Sizes and formats change from request to request. Reported: resident memory after a quarter of the requests,
 at the end, and the growth between the two.
@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import sys
 import threading
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -35,35 +35,34 @@ MIB = 1024 * 1024
 
 
 def main() -> None:
-    """Measure, print and optionally write."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--requests", type=int, default=1000)
-    parser.add_argument("--write", type=Path)
-    arguments = parser.parse_args()
+    print(json.dumps(measure_memory(parser.parse_args().requests), indent=1))
+
+
+def measure_memory(requests: int) -> dict[str, float]:
+    """Resident memory of the server over so many requests, MiB."""
     bodies = [body for number, size in enumerate(SIZES) for body in _variants(number, *size)]
     marks = []
     with server() as (port, pid):
         marks.append(resident_bytes(pid))
-        step = max(1, arguments.requests // 20)
-        for first in range(0, arguments.requests, step):
+        step = max(1, requests // 20)
+        for first in range(0, requests, step):
             _post(port, bodies, first, step)
             marks.append(resident_bytes(pid))
-            print(f"{first + step} requests: {marks[-1] / MIB:.0f} MiB", flush=True)
+            print(f"{first + step} requests: {marks[-1] / MIB:.0f} MiB", file=sys.stderr, flush=True)
     quarter, end = marks[1 + (len(marks) - 1) // 4], marks[-1]
-    result = {
-        "requests": arguments.requests,
+    return {
+        "requests": requests,
         "start_mib": round(marks[0] / MIB, 1),
         "quarter_mib": round(quarter / MIB, 1),
         "end_mib": round(end / MIB, 1),
         "peak_mib": round(max(marks) / MIB, 1),
         "growth_percent": round(100 * (end - quarter) / quarter, 2),
     }
-    print(json.dumps(result, indent=1))
-    if arguments.write:
-        arguments.write.parent.mkdir(parents=True, exist_ok=True)
-        arguments.write.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _variants(seed: int, width: int, height: int) -> list[bytes]:

@@ -49,7 +49,11 @@ def main() -> None:
     """Measure every page and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=60, help="timed calls per page")
-    rounds = parser.parse_args().rounds
+    print(json.dumps(measure_regions(parser.parse_args().rounds), indent=2))
+
+
+def measure_regions(rounds: int) -> dict[str, dict[str, float | list[float]]]:
+    """The figures of every page."""
     cv2.setNumThreads(1)
     figures = {}
     for lines, columns in PAGES.items():
@@ -57,7 +61,7 @@ def main() -> None:
             page = draw_page(lines, columns, degrees)
             figures[f"{lines} lines, {degrees:g} degrees"] = measure(page, rounds, polygons=False)
     figures["300 lines, outlines"] = measure(draw_page(300, PAGES[300], 1.0), rounds, polygons=True)
-    print(json.dumps(figures, indent=2))
+    return figures
 
 
 if __name__ == "__main__":

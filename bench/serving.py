@@ -1,6 +1,6 @@
 """Hold the real server against a bare `session.run` loop: images per second under load, latency alone.
 
-    python -m bench.serving [--rounds 15] [--seconds 4] [--write bench/results/serving.json]
+    python -m bench.serving [--rounds 15] [--seconds 3]
 
 Each round measures, one after the other: the bare loop (two callers of a one-thread session), the server at
 concurrency 8, the bare two-thread session, OpenCV's decoding, the server alone. Ratios are taken within a
@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import sys
 import threading
 import time
-from pathlib import Path
 from statistics import median, quantiles
 
 from bench.pages import draw_page
@@ -26,26 +26,30 @@ PAGES = 8
 
 
 def main() -> None:
-    """Measure and print; the JSON holds every round."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--model", default="ppocrv6-det-small")
-    parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
+    print(json.dumps(measure_serving(arguments.rounds, arguments.seconds, arguments.model), indent=1))
+
+
+def measure_serving(rounds: int, seconds: float, model: str) -> dict[str, dict[str, float]]:
+    """Median and quartiles of every figure of the rounds."""
     pages = [draw_page(seed) for seed in range(PAGES)]
-    rounds = []
-    with server(OCRDET_MODEL=arguments.model) as (port, _), bare(arguments.model, SHAPE) as yardstick:
+    figures: list[dict[str, float]] = []
+    with server(OCRDET_MODEL=model) as (port, _), bare(model, SHAPE) as yardstick:
         load(port, pages, 1, 1.0)
-        for number in range(arguments.rounds):
-            lanes = ask(yardstick, "lanes", arguments.seconds)
-            busy = load(port, pages, CONCURRENCY, arguments.seconds)
-            wide = ask(yardstick, "wide", arguments.seconds / 2)
+        for number in range(rounds):
+            lanes = ask(yardstick, "lanes", seconds)
+            busy = load(port, pages, CONCURRENCY, seconds)
+            wide = ask(yardstick, "wide", seconds / 2)
             decode = ask(yardstick, "decode", 0.3)
-            alone = load(port, pages[:1], 1, arguments.seconds / 2)
-            rounds.append(
+            alone = load(port, pages[:1], 1, seconds / 2)
+            figures.append(
                 {
                     "bare_per_second": lanes["per_second"],
                     "server_per_second": busy["per_second"],
@@ -58,14 +62,9 @@ def main() -> None:
                     "latency_ratio": (alone["p50_ms"] - decode["p50_ms"]) / wide["p50_ms"],
                 }
             )
-            print(
-                f"round {number + 1}: " + " ".join(f"{k}={v:.3g}" for k, v in rounds[-1].items()), flush=True
-            )
-    summary = {name: _spread([each[name] for each in rounds]) for name in rounds[0]}
-    print(json.dumps(summary, indent=1))
-    if arguments.write:
-        arguments.write.parent.mkdir(parents=True, exist_ok=True)
-        arguments.write.write_text(json.dumps({"summary": summary, "rounds": rounds}, indent=1) + "\n")
+            told = " ".join(f"{name}={value:.3g}" for name, value in figures[-1].items())
+            print(f"round {number + 1}: {told}", file=sys.stderr, flush=True)
+    return {name: _spread([each[name] for each in figures]) for name in figures[0]}
 
 
 def load(port: int, pages: list[bytes], concurrency: int, seconds: float) -> dict[str, float]:
