@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # What the command line leaves to other means: here pictures are drawn with --draw.
 NO_FLAG = "output"
+BAR_WIDTH = 30
 
 
 def add_command(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,21 +71,26 @@ def run(arguments: Namespace) -> int:
 
     failed = 0
     with open_detector(settings=settings) as detector:
+        started = time.monotonic()
         job = Job(detector, options, settings.max_body_bytes, arguments.draw)
         for done, outcome in enumerate(detect_in_order(job, sources, arguments.jobs), 1):
             failed += outcome.failed
             sys.stdout.buffer.write(outcome.line)
             sys.stdout.buffer.flush()
-            _show_progress(done, len(sources), failed)
+            _show_progress(done, len(sources), failed, time.monotonic() - started)
     return 1 if failed else 0
 
 
-def _show_progress(done: int, total: int, failed: int) -> None:
-    """Count on standard error, where a person sees it and it does not mix with the answers."""
+def _show_progress(done: int, total: int, failed: int, elapsed_s: float) -> None:
+    """Draw a bar on standard error, where a person sees it and it does not mix with the answers."""
     if total == 1 or not sys.stderr.isatty() or sys.stdout.isatty():
         return
+    bar = "#" * (BAR_WIDTH * done // total)
+    left_s = elapsed_s / done * (total - done)
     failures = f", {failed} failed" if failed else ""
-    sys.stderr.write(f"\r{done} of {total} images{failures}" + ("\n" if done == total else ""))
+    line = f"[{bar:.<{BAR_WIDTH}}] {done}/{total}, {done / elapsed_s:.1f}/s, {left_s:.0f} s left{failures}"
+    # Blanks at the end wipe out what a longer line left behind.
+    sys.stderr.write(f"\r{line:<79}" + ("\n" if done == total else ""))
     sys.stderr.flush()
 
 
