@@ -20,7 +20,7 @@ from ocrdet import __version__
 from ocrdet.engine.admission import Gate
 from ocrdet.engine.installation import require_sound_installation
 from ocrdet.engine.launch import LaunchPlan, launch_engine
-from ocrdet.engine.resources import memory_limit_bytes, resident_bytes
+from ocrdet.engine.resources import memory_trouble
 from ocrdet.engine.store import find_model
 from ocrdet.engine.ticket import Ticket
 from ocrdet.errors import SelfTestFailed
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
     from ocrdet.engine.store import ModelFiles
     from ocrdet.telemetry.metrics import Metrics
     from ocrdet.vision.fit import FitPlan
-
-# Readiness says no above this share of the cgroup's memory limit.
-MEMORY_MARK = 0.92
 
 
 class Detector:
@@ -84,14 +81,11 @@ class Detector:
         self._engine: Engine = launch_engine(
             files, plan, alone=lambda: self.gate.inflight_images <= 1, metrics=metrics
         )
-        manifest = self._manifest
+        manifest, spec = self._manifest, self._manifest.normalization
         self.identity = ModelIdentity(manifest.name, manifest.version, self._engine.provider)
+        color, layout = manifest.input.color, self._engine.graph.layout
         self._normalization = Normalization.from_mean_std(
-            manifest.normalization.mean,
-            manifest.normalization.std,
-            scale=manifest.normalization.scale,
-            color=manifest.input.color,
-            layout=self._engine.graph.layout,
+            spec.mean, spec.std, scale=spec.scale, color=color, layout=layout
         )
         self._memory = threading.local()
         self.workers = ThreadPoolExecutor(self._engine.threads.workers, thread_name_prefix="ocrdet-worker")
@@ -228,17 +222,13 @@ class Detector:
         detection = self._find(golden, plan, options, Ticket(), StageClock())
         complaint = judge_golden(detection.regions)
         if complaint is not None and self._manifest.self_test == "golden":
-            identity = self.identity
             raise SelfTestFailed(
-                f"Self-test of {identity.name} {identity.version} on {identity.provider}: {complaint} "
-                f"The preset {self._manifest.preset} may be wrong for this model."
+                f"Self-test of {self.identity.name} {self.identity.version} on {self.identity.provider}: "
+                f"{complaint} The preset {self._manifest.preset} may be wrong for this model."
             )
 
     def checks(self) -> dict[str, str]:
         """Whether a request would succeed now: every check by name, `ok` or the reason."""
-        limit = memory_limit_bytes()
-        used = resident_bytes()
-        full = limit is not None and used > MEMORY_MARK * limit
         return {
             "model": "ok",
             "warm_up": "ok",
@@ -246,7 +236,7 @@ class Detector:
             "device": self._engine.scheduler.trouble() or "ok",
             "progress": self.alive(),
             "drain": "draining" if self.gate.draining else "ok",
-            "memory": f"{used} of {limit} bytes are used" if full else "ok",
+            "memory": memory_trouble() or "ok",
         }
 
     def alive(self) -> str:

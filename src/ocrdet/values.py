@@ -10,9 +10,8 @@ origin is the top-left corner of the top-left pixel, and points are continuous: 
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -25,14 +24,15 @@ if TYPE_CHECKING:
 Scene = Literal["document", "screenshot", "industrial"]
 Fit = Literal["auto", "letterbox", "stretch", "tile"]
 Frame = Literal["displayed", "stored"]
-Quad = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
-Polygon = tuple[tuple[float, float], ...]
+Point = tuple[float, float]
+Quad = tuple[Point, Point, Point, Point]
+Polygon = tuple[Point, ...]
 
 SCENES: tuple[str, ...] = get_args(Scene)
 FITS: tuple[str, ...] = get_args(Fit)
 FRAMES: tuple[str, ...] = get_args(Frame)
 MAX_REGIONS_LIMIT = 10_000
-# EXIF orientations from this one on swap width and height.
+# EXIF orientations from here on swap width and height.
 FIRST_TRANSPOSED = 5
 
 
@@ -57,8 +57,7 @@ class DetectOptions:
         """Refuse what is out of range, so that no later stage has to ask."""
         if self.scene is not None:
             _require_choice("scene", self.scene, SCENES)
-        if self.score_threshold is not None:
-            _require_range("score_threshold", self.score_threshold, 0.0, 1.0)
+        _require_range("score_threshold", self.score_threshold or 0.0, 0.0, 1.0)
         _require_range("iou_threshold", self.iou_threshold, 0.0, 1.0)
         _require_choice("fit", self.fit, FITS)
         _require_range("max_regions", self.max_regions, 1, MAX_REGIONS_LIMIT)
@@ -129,7 +128,7 @@ class DecodedImage:
 
     Attributes:
         pixels: (ceil(H / reduction), ceil(W / reduction), 3) uint8 RGB, as displayed.
-        header: What the file said of itself; H and W are its height and width.
+        header: What the file said of itself, H and W among it.
         warnings: What decoding changed (CMYK converted, alpha composited, ...).
         reduction: Source pixels, in each direction, that one of `pixels` stands for: 1, 2, 4 or 8.
     """
@@ -171,8 +170,7 @@ class Placement:
         """
         scale = np.array([self.scale_x, self.scale_y], np.float32)
         corner = np.array([self.source_width, self.source_height], np.float32)
-        inside: NDArray[np.float32] = np.clip(points / scale, 0.0, corner).astype(np.float32, copy=False)
-        return inside
+        return np.asarray(np.clip(points / scale, 0.0, corner), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +250,7 @@ class FitReport:
     """How the image met the model's input.
 
     Attributes:
-        mode: letterbox, stretch or tile: what was done, never auto.
+        mode: What was done, never auto.
         tiles: Passes through the model.
         scale: Model pixels per displayed pixel (the smaller of the two for stretch).
         smallest_readable_px: Height of the smallest text that can be found, displayed pixels.
@@ -299,4 +297,4 @@ class Detection:
 
     def with_timings(self, timings: Timings) -> Detection:
         """The same detection with other timings."""
-        return dataclasses.replace(self, timings=timings)
+        return replace(self, timings=timings)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+# Readiness says no above this share of the cgroup's memory limit.
+MEMORY_MARK = 0.92
 OWN_GROUPS = Path("/proc/self/cgroup")
 
 
@@ -73,6 +75,14 @@ def resident_bytes() -> int:
     """Resident memory of this process; 0 where the system does not tell."""
     fields = _read(Path("/proc/self/statm")).split()
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+
+
+def memory_trouble() -> str | None:
+    """Why no more memory should be taken, or None: the cgroup would end the process before long."""
+    limit, used = memory_limit_bytes(), resident_bytes()
+    if limit is not None and used > MEMORY_MARK * limit:
+        return f"{used} of {limit} bytes are used"
+    return None
 
 
 def _cgroup_folders(root: Path, controller: str) -> list[Path]:
