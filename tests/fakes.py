@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,9 +12,10 @@ import numpy as np
 
 from ocrdet.api.app import create_app
 from ocrdet.api.listener import Listener
-from ocrdet.api.server import make_server
+from ocrdet.api.server import Server
 from ocrdet.engine.admission import Gate
 from ocrdet.engine.ticket import Ticket
+from ocrdet.engine.workers import Workers
 from ocrdet.errors import MissingImage
 from ocrdet.settings import Settings
 from ocrdet.values import (
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from ocrdet.api.server import Server
     from ocrdet.engine.admission import Slot
     from ocrdet.telemetry.metrics import Metrics
 
@@ -89,7 +88,7 @@ class FakeDetector:
     ) -> None:
         """Open its gate and start its workers."""
         self.gate = Gate(max_images=max_images, max_bytes=max_bytes, max_pixels=max_pixels)
-        self.workers = ThreadPoolExecutor(workers, thread_name_prefix="fake-worker")
+        self.workers = Workers(workers)
         self.detection = detection or make_detection()
         self.identity = self.detection.model
         self.sha256 = "0" * 64
@@ -215,12 +214,12 @@ class LiveServer:
         exit_code: What it returned, once it has ended.
     """
 
-    def __init__(self, app: FastAPI, **options: Any) -> None:  # noqa: ANN401 - those of make_server
+    def __init__(self, app: FastAPI, **options: Any) -> None:  # noqa: ANN401 - those of Server
         """Listen; `start` serves."""
         self.listener = Listener.open("127.0.0.1", 0)
         self.url = self.listener.url
         self.port = int(self.listener.sock.getsockname()[1])
-        self.server: Server = make_server(app, **options)
+        self.server: Server = Server(app, **options)
         self.exit_code: int | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -240,7 +239,7 @@ class LiveServer:
 
 
 @contextlib.contextmanager
-def running(app: FastAPI, **options: Any) -> Iterator[LiveServer]:  # noqa: ANN401 - those of make_server
+def running(app: FastAPI, **options: Any) -> Iterator[LiveServer]:  # noqa: ANN401 - those of Server
     """A live server for the length of a block."""
     live = LiveServer(app, **options)
     live.start()

@@ -1,11 +1,23 @@
-"""ocrdet finds where text is in an image: regions with scores, no recognition."""
+"""ocrdet finds where text is in an image: regions with scores, no recognition.
+
+Importing it starts nothing and loads neither OpenCV nor ONNX Runtime; `open_detector()` does.
+"""
 
 from __future__ import annotations
 
+import importlib
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from ocrdet.errors import OcrdetError
+from ocrdet.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    ImageRejected,
+    InvalidParameter,
+    ModelError,
+    OcrdetError,
+    Overloaded,
+)
 
 if TYPE_CHECKING:
     from ocrdet.detector import Detector, open_detector
@@ -13,26 +25,35 @@ if TYPE_CHECKING:
 
 __version__ = metadata.version("ocrdet")
 __all__ = [
+    "ConfigurationError",
+    "DeadlineExceeded",
     "DetectOptions",
     "Detection",
     "Detector",
+    "ImageRejected",
+    "InvalidParameter",
+    "ModelError",
     "OcrdetError",
+    "Overloaded",
     "TextRegion",
     "__version__",
     "open_detector",
 ]
+_HOMES = {
+    "Detector": "ocrdet.detector",
+    "open_detector": "ocrdet.detector",
+    "Detection": "ocrdet.values",
+    "DetectOptions": "ocrdet.values",
+    "TextRegion": "ocrdet.values",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name when it is asked for: `import ocrdet` itself starts and loads nothing heavy.
+    """Load a public name when it is asked for.
 
     Raises:
         AttributeError: There is no such name.
     """
-    if name in {"Detector", "open_detector"}:
-        from ocrdet import detector as home
-    elif name in {"Detection", "DetectOptions", "TextRegion"}:
-        from ocrdet import values as home  # type: ignore[no-redef]
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module 'ocrdet' has no attribute {name!r}")
-    return getattr(home, name)
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,6 +22,7 @@ from ocrdet.engine.launch import LaunchPlan, launch_engine
 from ocrdet.engine.resources import memory_trouble
 from ocrdet.engine.store import find_model
 from ocrdet.engine.ticket import Ticket
+from ocrdet.engine.workers import Workers
 from ocrdet.errors import SelfTestFailed
 from ocrdet.settings import Settings
 from ocrdet.telemetry.stage_clock import StageClock
@@ -35,7 +35,7 @@ from ocrdet.values import (
     ModelInput,
     ProbabilityMap,
 )
-from ocrdet.vision.decode import check_limits, decode_image, read_header
+from ocrdet.vision.decode import check_limits, decode_image, prepare_decoders, read_header
 from ocrdet.vision.explain import explain_detection
 from ocrdet.vision.fit import fit_image, plan_fit
 from ocrdet.vision.golden import draw_golden, judge_golden
@@ -64,8 +64,7 @@ class Detector:
 
     def __init__(self, files: ModelFiles, settings: Settings, metrics: Metrics | None = None) -> None:
         """Launch the engine and prove it on the golden picture; use `open_detector`."""
-        # Images run side by side on the workers; OpenCV's own threads would only fight with them.
-        cv2.setNumThreads(1)
+        prepare_decoders()
         self._settings = settings
         self._metrics = metrics
         self._manifest = files.manifest
@@ -88,7 +87,7 @@ class Detector:
             spec.mean, spec.std, scale=spec.scale, color=color, layout=layout
         )
         self._memory = threading.local()
-        self.workers = ThreadPoolExecutor(self._engine.threads.workers, thread_name_prefix="ocrdet-worker")
+        self.workers = Workers(self._engine.threads.workers)
         try:
             self._self_test()
         except BaseException:
@@ -109,14 +108,14 @@ class Detector:
             data: The bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file.
             options: The caller's choices; the documented defaults where left out.
             ticket: Deadline and cancellation, looked at between stages.
-            slot: An admitted slot of the caller's. Without one a slot is taken, waiting for it if need be.
+            slot: An admitted slot of the caller's. Without one the call waits for room if need be.
 
         Returns:
             The regions in reading order, points in displayed pixels, and how they came about.
 
         Raises:
             ImageRejected: The image cannot or may not be read.
-            QueueFull: The decoded pixels do not fit beside those of others now.
+            QueueFull: A given slot finds no room for the decoded pixels beside those of others.
             DeadlineExceeded: The ticket's time is over.
             Cancelled: The ticket was cancelled.
             InferenceFailed: The model failed on this image.
@@ -124,7 +123,7 @@ class Detector:
         ticket = ticket or Ticket()
         if slot is not None:
             return self._detect(data, options or DetectOptions(), ticket, slot)
-        with self.gate.admit_waiting(size_bytes=len(data)) as own_slot:
+        with self.gate.admit_waiting(size_bytes=len(data), ticket=ticket) as own_slot:
             return self._detect(data, options or DetectOptions(), ticket, own_slot)
 
     def decode(self, data: bytes) -> DecodedImage:
@@ -246,7 +245,7 @@ class Detector:
     @property
     def queue_depth(self) -> int:
         """Images waiting for a worker or for the device."""
-        return self.workers._work_queue.qsize() + self._engine.scheduler.queue_depth
+        return self.workers.waiting + self._engine.scheduler.queue_depth
 
     def describe(self) -> dict[str, object]:
         """Versions, device, threads, shapes and limits: what `/info` and `doctor` show."""

@@ -138,9 +138,9 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def _unknown_sentence(name: str) -> str:
-    known = [variable_name(field) for field in Settings.model_fields]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f" Did you mean {close[0]}?" if close else " `ocrdet serve --help` lists them."
+    # Without the prefix, which would make any two names look alike.
+    close = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), Settings.model_fields, n=1)
+    hint = f" Did you mean {variable_name(close[0])}?" if close else " `ocrdet serve --help` lists them."
     return f"{name} is no setting of ocrdet.{hint}"
 
 

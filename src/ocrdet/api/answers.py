@@ -27,6 +27,8 @@ PIXEL_DIGITS = 2
 NORMALIZED_DIGITS = 6
 SCORE_DIGITS = 4
 ANGLE_DIGITS = 2
+# EXIF orientations that show the stored pixels in a mirror.
+MIRRORED = frozenset({2, 4, 5, 7})
 
 
 def detection_json(detection: Detection, options: DetectOptions, request_id: str) -> bytes:
@@ -94,7 +96,7 @@ def _regions(detection: Detection, options: DetectOptions) -> list[dict[str, obj
     quads = np.fromiter(coordinates, np.float64, 8 * len(regions)).reshape(-1, 4, 2)
     angles = np.array([region.angle for region in regions])
     if options.coordinates == "stored":
-        quads = displayed_to_stored(quads, detection.header)
+        quads = _stored_quads(quads, detection.header)
         angles = quad_angle(quads)
     quads = _scaled(quads, detection.header, options)
     first, second, third, fourth = quads.transpose(1, 0, 2)
@@ -113,9 +115,20 @@ def _regions(detection: Detection, options: DetectOptions) -> list[dict[str, obj
     return rows
 
 
+def _stored_quads(quads: NDArray[np.float64], header: ImageHeader) -> NDArray[np.float64]:
+    """Quads as they lie in the file, clockwise, each beginning with the upper edge of its text.
+
+    A mirror turns clockwise around: there the upper edge is told from its other end.
+    """
+    stored = displayed_to_stored(quads, header)
+    return stored[:, [1, 0, 3, 2]] if header.orientation in MIRRORED else stored
+
+
 def _polygon(points: NDArray[np.float64], detection: Detection, options: DetectOptions) -> list[list[float]]:
     if options.coordinates == "stored":
         points = displayed_to_stored(points, detection.header)
+        if detection.header.orientation in MIRRORED:
+            points = points[::-1]
     outline: list[list[float]] = _scaled(points, detection.header, options).tolist()
     return outline
 

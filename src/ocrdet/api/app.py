@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,14 @@ from ocrdet import __version__
 from ocrdet.api.keys import ApiKeys
 from ocrdet.api.linger import Lingering
 from ocrdet.api.listener import Listener
-from ocrdet.api.middleware import Observed, problem_response
+from ocrdet.api.middleware import Observed, problem_response, record_of, told_problem
 from ocrdet.api.offload import count_given_up
-from ocrdet.api.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, SLUGS, Kind, Problem, problem_of
-from ocrdet.api.record import record_of
-from ocrdet.api.routes import ROUTES, add_routes, openapi_document
-from ocrdet.api.server import make_server
+from ocrdet.api.problems import METHOD_NOT_ALLOWED, NOT_FOUND, SLUGS, Problem
+from ocrdet.api.routes import ROUTES, add_routes
+from ocrdet.api.server import Server
 from ocrdet.api.service import Limits, Service, service_of
 from ocrdet.errors import OcrdetError
-from ocrdet.telemetry.logs import FACTS, configure_logging
+from ocrdet.telemetry.logs import configure_logging
 from ocrdet.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
     from ocrdet.detector import Detector
     from ocrdet.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 DESCRIPTION = "Finds where text is in an image: regions with scores, no recognition."
 # What is left after the drain has ended gets this long to leave the device.
@@ -77,9 +73,8 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.service = service
-    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way to do it
     app.add_exception_handler(OcrdetError, _answer_error)
-    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(HTTPException, _answer_no_route)
     add_routes(app)
     app.add_middleware(Observed, service=service)
     app.add_middleware(Lingering)
@@ -99,7 +94,7 @@ def serve(settings: Settings) -> int:
     try:
         app = create_app(settings)
         with Listener.open(settings.host, settings.port, settings.uds) as listener:
-            server = make_server(
+            server = Server(
                 app,
                 behind_socket_file=listener.path is not None,
                 keep_alive_s=settings.keep_alive_seconds,
@@ -124,28 +119,22 @@ def _open_detector(settings: Settings, metrics: Metrics) -> Detector:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    record, service = record_of(request.scope), service_of(request)
-    problem = problem_of(error)
-    service.metrics.count_rejected(problem.kind.slug)
+    record, metrics = record_of(request.scope), service_of(request).metrics
     if isinstance(error, OcrdetError) and error.facts.get("stage") == "body":
-        count_given_up(error, service.metrics)
-    if problem.kind.status == INTERNAL.status:
-        logger.error("%s", error, exc_info=error, extra={FACTS: {"request_id": record.request_id}})
-    return problem_response(problem, record)
+        count_given_up(error, metrics)
+    return problem_response(told_problem(error, record, metrics), record)
 
 
-async def _answer_http_error(request: Request, error: Exception) -> Response:
-    record = record_of(request.scope)
-    status = error.status_code if isinstance(error, HTTPException) else INTERNAL.status
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    if status == NOT_FOUND.status:
+async def _answer_no_route(request: Request, error: Exception) -> Response:
+    """What the router alone raises: 404 and 405."""
+    headers = dict(getattr(error, "headers", None) or {})
+    if "Allow" in headers:
+        if headers["Allow"] == "GET":
+            headers["Allow"] = "GET, HEAD"
+        problem = Problem(
+            METHOD_NOT_ALLOWED, f"This path is for {headers['Allow']} requests.", headers=headers
+        )
+    else:
         paths = ", ".join(route.path for route in ROUTES)
         problem = Problem(NOT_FOUND, f"There is nothing at this path; the paths are {paths}.")
-    elif status == METHOD_NOT_ALLOWED.status:
-        allowed = headers.get("Allow", "another method")
-        problem = Problem(METHOD_NOT_ALLOWED, f"This path is for {allowed} requests.", {}, headers)
-    else:
-        problem = Problem(
-            Kind("malformed-request", status, "Bad request"), "The request cannot be understood."
-        )
-    return problem_response(problem, record)
+    return problem_response(problem, record_of(request.scope))

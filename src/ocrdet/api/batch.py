@@ -1,9 +1,9 @@
 """POST /detect/batch: many images in, one answer each.
 
 A batch holds one admitted slot from before its body is read until its end, and works through its images with
-it: so it always goes on and never waits for others that wait for it. While slots are free it takes more, one
-lane each. A lane reads its image from the socket, has it detected, and only then reads the next: what is not
-wanted yet stays in the socket.
+it: so it always goes on and never waits for others that wait for it. While slots are free it takes more, up
+to one more than there are workers. An image is read from the socket only when a slot is there for it: what
+is not wanted yet stays in the socket.
 """
 
 from __future__ import annotations
@@ -13,33 +13,35 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pydantic_core import to_json
 from starlette.requests import Request  # FastAPI looks at the handlers' annotations at run time
 from starlette.responses import Response
 from typing_extensions import override
 
-from ocrdet.api.answers import JSON_MEDIA_TYPE
-from ocrdet.api.batch_source import FormSource, JsonSource, batch_options
-from ocrdet.api.batch_work import Batch
-from ocrdet.api.body import declared_length
-from ocrdet.api.context import RequestContext
+from ocrdet.api.answers import JSON_MEDIA_TYPE, detection_dict
+from ocrdet.api.batch_images import FormImages, batch_options, json_images
 from ocrdet.api.detect import watched
+from ocrdet.api.forms import FormReader
+from ocrdet.api.middleware import record_of, told_problem
 from ocrdet.api.offload import Offloaded
 from ocrdet.api.options import collect_pairs
 from ocrdet.api.problems import KINDS
-from ocrdet.api.record import record_of
+from ocrdet.api.request import RequestContext
 from ocrdet.api.upload import FORM_TYPE, JSON_TYPE, media_type
-from ocrdet.errors import Cancelled, InvalidParameter
+from ocrdet.engine.ticket import Ticket
+from ocrdet.errors import Cancelled, InvalidParameter, Overloaded, QueueFull
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from starlette.types import Receive, Scope, Send
 
-    from ocrdet.api.batch_source import BatchSource
-    from ocrdet.api.body import Body
+    from ocrdet.api.batch_images import BatchImage
+    from ocrdet.api.request import Body
+    from ocrdet.engine.admission import Slot
+    from ocrdet.values import Detection
 
 NDJSON_MEDIA_TYPE = "application/x-ndjson"
-CLIENT_CLOSED = KINDS[Cancelled]
 
 
 async def detect_batch(request: Request) -> Response:
@@ -50,69 +52,176 @@ async def detect_batch(request: Request) -> Response:
         Cancelled: The client went away.
     """
     context = RequestContext.enter(request)
-    limits, headers = context.service.limits, request.headers
+    limits, content_type = context.service.limits, request.headers.get("content-type", "")
     query = collect_pairs(request.query_params.multi_items())
     batch_options(query)
-    kind = media_type(headers.get("content-type"))
+    kind = media_type(content_type)
     if kind not in {FORM_TYPE, JSON_TYPE}:
         raise InvalidParameter(f"A batch is sent as {FORM_TYPE} or {JSON_TYPE}.", field="Content-Type")
-    length = declared_length(headers, limits.max_batch_body_bytes)
     body = context.body_of(request, limits.max_batch_body_bytes)
-    # A form keeps one image per lane in memory; JSON has all of them there from the start.
-    first_bytes, lane_bytes = limits.max_body_bytes, limits.max_body_bytes
+    # A form keeps one image per slot in memory; JSON has all of them there from the start.
     if kind == JSON_TYPE:
-        first_bytes, lane_bytes = limits.max_batch_body_bytes, 0
-    slot = context.detector.gate.admit(size_bytes=min(length or first_bytes, first_bytes))
-    try:
-        source = await _open_source(context, body, query, headers.get("content-type", ""))
-        if kind == JSON_TYPE:
-            slot.resize(body.size_bytes)
-    except BaseException:
-        slot.release()
-        raise
-    batch = Batch(context, source, lane_bytes)
-    run = asyncio.create_task(batch.run(slot))
-    if NDJSON_MEDIA_TYPE in headers.get("accept", ""):
-        await _whole_body(source, run)
-        context.record.facts["bytes"] = body.size_bytes
+        slot = context.detector.gate.admit(size_bytes=body.expected_bytes)
+        batch = Batch(context, body, _read_json(context, body, query, slot), slot, 0)
+    else:
+        reader = FormReader(
+            content_type, max_part_bytes=limits.max_body_bytes, max_parts=limits.max_batch_images
+        )
+        slot = context.detector.gate.admit(size_bytes=min(body.expected_bytes, limits.max_body_bytes))
+        images = aiter(FormImages(body, reader, query, limits))
+        batch = Batch(context, body, images, slot, limits.max_body_bytes)
+    run = asyncio.create_task(batch.run())
+    if NDJSON_MEDIA_TYPE in request.headers.get("accept", ""):
+        await _body_read(batch, run)
         return BatchStream(batch, run, body)
     async with watched(body) as gone, _stopped(run):
         await asyncio.wait({run, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not run.done():
             raise Cancelled("The client went away before the batch was done.")
         run.result()
-    context.record.facts["bytes"] = body.size_bytes
     content = b'{"results":[' + b",".join(batch.results[index] for index in sorted(batch.results)) + b"]}"
     return Response(content, media_type=JSON_MEDIA_TYPE)
 
 
-async def _open_source(
-    context: RequestContext, body: Body, query: Mapping[str, object], content_type: str
-) -> BatchSource:
-    limits = context.service.limits
-    bounds = {"max_image_bytes": limits.max_body_bytes, "max_images": limits.max_batch_images}
-    if media_type(content_type) == FORM_TYPE:
-        return FormSource(body, content_type, query, **bounds)
-    parse = partial(JsonSource, await body.read(), query, **bounds)
-    workers, metrics = context.detector.workers, context.service.metrics
-    return await Offloaded(workers, parse, ticket=context.ticket, metrics=metrics).result()
+async def _read_json(
+    context: RequestContext, body: Body, query: Mapping[str, object], slot: Slot
+) -> AsyncIterator[BatchImage]:
+    data = await body.read()
+    slot.resize(len(data))
+    for image in await Offloaded(context, partial(json_images, data, query, context.service.limits)).result():
+        yield image
 
 
-async def _whole_body(source: BatchSource, run: asyncio.Task[None]) -> None:
+class Batch:
+    """One batch under way.
+
+    Attributes:
+        results: Finished results by index, each one JSON object.
+        finished: Indexes as they are finished; None when there are no more.
+        body_read: Set once the whole body has been read and is well-formed.
+    """
+
+    def __init__(
+        self,
+        context: RequestContext,
+        body: Body,
+        images: AsyncIterator[BatchImage],
+        slot: Slot,
+        size_bytes: int,
+    ) -> None:
+        """Prepare; `run` does the work.
+
+        Args:
+            context: The request.
+            body: Its body.
+            images: What the body holds.
+            slot: One admitted slot.
+            size_bytes: What an image under one more slot may hold in memory.
+        """
+        self._context = context
+        self._body = body
+        self._images = images
+        self._size_bytes = size_bytes
+        # Every slot with the work that used it last.
+        self._slots: dict[Slot, Offloaded[tuple[Detection, bytes]] | None] = {slot: None}
+        self._free: asyncio.Queue[Slot] = asyncio.Queue()
+        self._free.put_nowait(slot)
+        self.results: dict[int, bytes] = {}
+        self.finished: asyncio.Queue[int | None] = asyncio.Queue()
+        self.body_read = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work through all images; raise why the body cannot be read on."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                slot = await self._take_slot()
+                while (image := await anext(self._images, None)) is not None:
+                    if self._body.ended:
+                        self.body_read.set()
+                    group.create_task(self._work(image, slot))
+                    slot = await self._take_slot()
+                self.body_read.set()
+        except BaseExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None
+        finally:
+            for slot, work in self._slots.items():
+                # A thread may still be at work under it.
+                if work is None:
+                    slot.release()
+                else:
+                    work.when_ended(slot.release)
+            self._context.record.facts |= {"bytes": self._body.size_bytes, "images": len(self.results)}
+            self.finished.put_nowait(None)
+
+    async def _take_slot(self) -> Slot:
+        """A slot that no image uses; one more than there are workers, so that reading and working overlap."""
+        if self._free.empty() and len(self._slots) <= self._context.detector.workers.threads:
+            with contextlib.suppress(Overloaded):
+                slot = self._context.detector.gate.admit(size_bytes=self._size_bytes)
+                self._slots[slot] = None
+                return slot
+        return await self._free.get()
+
+    async def _work(self, image: BatchImage, slot: Slot) -> None:
+        self.results[image.index] = await self._result(image, slot)
+        self.finished.put_nowait(image.index)
+        slot.renew()
+        self._free.put_nowait(slot)
+
+    async def _result(self, image: BatchImage, slot: Slot) -> bytes:
+        context = self._context
+        try:
+            detection, content = await self._detect(image, slot)
+        except Cancelled:
+            raise
+        except Exception as error:  # noqa: BLE001 - one image never fails another
+            problem = told_problem(error, context.record, context.service.metrics)
+            told = problem.as_dict(context.record.request_id)
+            return to_json(
+                {"index": image.index, "name": image.name, "status": problem.kind.status, "problem": told}
+            )
+        context.record.note_stages(detection.model, detection.timings)
+        return content
+
+    async def _detect(self, image: BatchImage, slot: Slot) -> tuple[Detection, bytes]:
+        context = self._context
+        while True:
+            # Asked for before the try, so that nothing given back meanwhile is missed.
+            room = asyncio.wrap_future(context.detector.gate.wait_until_free())
+            context.ticket.check("queue")
+            ticket = Ticket(context.ticket.remaining_s())
+            work = Offloaded(context, partial(self._job, image, ticket, slot), ticket)
+            self._slots[slot] = work
+            try:
+                return await work.result()
+            except QueueFull:
+                # Its pixels do not fit beside those of others now.
+                await asyncio.wait({room}, timeout=context.ticket.remaining_s())
+            finally:
+                room.cancel()
+
+    def _job(self, image: BatchImage, ticket: Ticket, slot: Slot) -> tuple[Detection, bytes]:
+        detection = self._context.detector.detect(image.load(), image.options, ticket=ticket, slot=slot)
+        answer = detection_dict(detection, image.options, self._context.record.request_id)
+        result = {"index": image.index, "name": image.name, "status": 200, "detection": answer}
+        return detection, to_json(result)
+
+
+async def _body_read(batch: Batch, run: asyncio.Task[None]) -> None:
     """Wait until the whole body has been read, or raise why it cannot be.
 
     No sooner may a streamed answer begin: Nginx stops sending a body once its answer has begun.
     """
-    complete = asyncio.create_task(source.complete.wait())
+    complete = asyncio.create_task(batch.body_read.wait())
     try:
         await asyncio.wait({complete, run}, return_when=asyncio.FIRST_COMPLETED)
+        if run.done():
+            run.result()
     except BaseException:
         run.cancel()
         raise
     finally:
         complete.cancel()
-    if run.done():
-        run.result()
 
 
 class BatchStream(Response):
@@ -136,7 +245,7 @@ class BatchStream(Response):
                 line = self._batch.results[index] + b"\n"
                 await send({"type": "http.response.body", "body": line, "more_body": True})
             if gone.done():
-                record_of(scope).outcome = CLIENT_CLOSED.slug
+                record_of(scope).outcome = KINDS[Cancelled].slug
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

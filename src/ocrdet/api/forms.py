@@ -106,12 +106,9 @@ class FormReader:
             )
 
     def _start_part(self) -> None:
-        self._disposition = b""
-        self._header_name = b""
-        self._header_value = b""
-        self._name = ""
-        self._filename: str | None = None
-        self._is_file = False
+        self._disposition = self._header_name = self._header_value = b""
+        # A part has data only after its headers, which fill this in.
+        self._part = Part("", None, b"")
         self._slices: list[bytes] = []
         self._size_bytes = 0
 
@@ -128,15 +125,18 @@ class FormReader:
 
     def _on_headers_finished(self) -> None:
         options = parse_options_header(self._disposition)[1]
-        self._name = options.get(b"name", b"").decode("utf-8", "replace")
         filename = options.get(b"filename")
-        self._filename = None if filename is None else filename.decode("utf-8", "replace")
-        self._is_file = self._filename is not None or self._name in FILE_NAMES
-        self._files += self._is_file
-        self._fields += not self._is_file
+        self._part = Part(
+            options.get(b"name", b"").decode("utf-8", "replace"),
+            None if filename is None else filename.decode("utf-8", "replace"),
+            b"",
+        )
+        self._files += self._part.is_file
+        self._fields += not self._part.is_file
         if self._files > self._max_parts:
+            one = "one image; send several to /detect/batch"
             raise InvalidParameter(
-                f"The form holds more than {self._max_parts} images; send fewer at a time.",
+                f"The form holds more than {one if self._max_parts == 1 else f'{self._max_parts} images'}.",
                 field="file",
                 maximum=self._max_parts,
             )
@@ -147,9 +147,9 @@ class FormReader:
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._size_bytes += end - start
-        if self._size_bytes <= (self._max_part_bytes if self._is_file else MAX_FIELD_BYTES):
+        if self._size_bytes <= (self._max_part_bytes if self._part.is_file else MAX_FIELD_BYTES):
             self._slices.append(data[start:end])
-        elif self._is_file:
+        elif self._part.is_file:
             self._slices.clear()
         else:
             raise BodyTooLarge(
@@ -158,8 +158,9 @@ class FormReader:
             )
 
     def _on_part_end(self) -> None:
-        too_large = self._is_file and self._size_bytes > self._max_part_bytes
-        self._done.append(Part(self._name, self._filename, b"".join(self._slices), too_large))
+        too_large = self._part.is_file and self._size_bytes > self._max_part_bytes
+        data = b"".join(self._slices)
+        self._done.append(Part(self._part.name, self._part.filename, data, too_large))
         self._slices = []
 
     def _on_end(self) -> None:

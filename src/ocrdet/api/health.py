@@ -51,8 +51,7 @@ async def metrics(request: Request) -> Response:
 async def info(request: Request) -> Response:
     """Versions, provider, threads and limits."""
     service = service_of(request)
-    if service.keys is not None:
-        service.keys.require(request.headers.get("authorization"))
+    service.require_key(request)
     described = service.require_detector().describe()
     return _json(described | {"limits": dataclasses.asdict(service.limits)})
 
@@ -60,8 +59,7 @@ async def info(request: Request) -> Response:
 async def models(request: Request) -> Response:
     """The models of this instance; until models can be changed, the live one."""
     service = service_of(request)
-    if service.keys is not None:
-        service.keys.require(request.headers.get("authorization"))
+    service.require_key(request)
     detector = service.require_detector()
     live = dataclasses.asdict(detector.identity) | {"sha256": detector.sha256}
     return _json({"live": live, "models": [live]})

@@ -9,6 +9,7 @@ stays usable where that rest is known to be short; else it is closed after a mom
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,60 +31,48 @@ class Lingering:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; return when its body is read, or given up."""
-        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
+        if scope["type"] == "http":
+            exchange = _Exchange(Headers(scope=scope), receive, send)
+            await self._app(scope, exchange.receive, exchange.send)
+        else:
             await self._app(scope, receive, send)
-            return
-        upload = _Upload(receive, Headers(scope=scope))
-        status = 0
-
-        async def send_early(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                if upload.must_close(status):
-                    MutableHeaders(scope=message)["Connection"] = "close"
-            elif not message.get("more_body", False) and upload.worth_reading(status):
-                await send({**message, "more_body": True})
-                await upload.discard()
-                message = {"type": "http.response.body", "body": b"", "more_body": False}
-            await send(message)
-
-        await self._app(scope, upload.receive, send_early)
 
 
-class _Upload:
-    """How far one request's body has been read."""
+class _Exchange:
+    """One request's body and its answer."""
 
-    def __init__(self, receive: Receive, headers: Headers) -> None:
+    def __init__(self, headers: Headers, receive: Receive, send: Send) -> None:
         self._receive = receive
-        declared = headers.get("content-length")
-        self._left_bytes = None if declared is None else int(declared)
-        self._invited = headers.get("expect", "").lower() != "100-continue"
-        self._ended = False
+        self._send = send
+        chunked = "transfer-encoding" in headers
+        # How much of the body is still to come, as far as that is declared.
+        self._rest_bytes = math.inf if chunked else int(headers.get("content-length", "0"))
+        self._ended = self._rest_bytes == 0
+        # A client that asks first sends nothing until it is invited.
+        self._coming = headers.get("expect", "").lower() != "100-continue"
+        self._linger = False
 
     async def receive(self) -> Message:
         # Asking for the body is what makes the server send "100 Continue".
-        self._invited = True
+        self._coming = True
         message = await self._receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            self._ended = True
-        elif self._left_bytes is not None:
-            self._left_bytes -= len(message.get("body", b""))
+        self._ended = self._ended or not message.get("more_body", False)
+        self._rest_bytes -= len(message.get("body", b""))
         return message
 
-    def must_close(self, status: int) -> bool:
-        """Whether the connection cannot serve another request after this answer."""
-        if self._ended:
-            return False
-        unbounded = self._left_bytes is None or self._left_bytes > LINGER_BYTES
-        return unbounded or not self.worth_reading(status)
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            stalled = message["status"] == REQUEST_TIMEOUT
+            self._linger = self._coming and not self._ended and not stalled
+            if not self._ended and (not self._linger or self._rest_bytes > LINGER_BYTES):
+                MutableHeaders(scope=message)["Connection"] = "close"
+        elif self._linger and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._discard()
+            message = {"type": "http.response.body"}
+        await self._send(message)
 
-    def worth_reading(self, status: int) -> bool:
-        """Whether something is still coming that would otherwise reset the connection."""
-        return not self._ended and self._invited and status != REQUEST_TIMEOUT
-
-    async def discard(self) -> None:
-        """Read and throw away what is left, within bounds."""
+    async def _discard(self) -> None:
         discarded = 0
         try:
             async with asyncio.timeout(LINGER_SECONDS):
@@ -91,7 +80,3 @@ class _Upload:
                     discarded += len((await self.receive()).get("body", b""))
         except TimeoutError:
             pass  # the client is too slow to be waited for
-
-
-def _has_body(headers: Headers) -> bool:
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

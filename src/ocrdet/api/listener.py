@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,32 +65,23 @@ class Listener:
 
 def _listen_tcp(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except socket.gaierror as error:
-        raise ConfigurationError(
-            f"OCRDET_HOST={host} is no address of this machine: {error.strerror}."
-        ) from error
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(BACKLOG)
+        sentence = f"OCRDET_HOST={host} is no address of this machine: {error.strerror}."
+        raise ConfigurationError(sentence) from error
     except OSError as error:
-        sock.close()
-        raise ConfigurationError(_tcp_sentence(host, port, error)) from error
-    return sock
-
-
-def _tcp_sentence(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use by another program; stop it, or set OCRDET_PORT."
-    if error.errno == errno.EACCES:
-        return f"Port {port} may not be opened by this user; set OCRDET_PORT to one above 1023."
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"OCRDET_HOST={host} is no address of this machine; 127.0.0.1 or 0.0.0.0 always is."
-    return f"{host}:{port} cannot be listened on: {error.strerror}."
+        known = {
+            errno.EADDRINUSE: f"Port {port} on {host} is in use by another program; "
+            "stop it, or set OCRDET_PORT.",
+            errno.EACCES: f"Port {port} may not be opened by this user; set OCRDET_PORT to one above 1023.",
+            errno.EADDRNOTAVAIL: f"OCRDET_HOST={host} is no address of this machine; "
+            "127.0.0.1 or 0.0.0.0 always is.",
+        }
+        other = f"{host}:{port} cannot be listened on: {error.strerror}."
+        raise ConfigurationError(known.get(error.errno or 0, other)) from error
 
 
 def _listen_unix(path: Path) -> socket.socket:
@@ -101,13 +91,11 @@ def _listen_unix(path: Path) -> socket.socket:
         sock.bind(str(path))
         path.chmod(UDS_MODE)
         sock.listen(BACKLOG)
-    except OSError as error:
+    except BaseException as error:
         sock.close()
-        raise ConfigurationError(
-            f"OCRDET_UDS={path} cannot be listened on: {error.strerror or error}."
-        ) from error
-    except ConfigurationError:
-        sock.close()
+        if isinstance(error, OSError):
+            sentence = f"OCRDET_UDS={path} cannot be listened on: {error.strerror or error}."
+            raise ConfigurationError(sentence) from error
         raise
     return sock
 
@@ -120,14 +108,12 @@ def _remove_stale(path: Path) -> None:
     """
     if not path.exists():
         return
-    if not stat.S_ISSOCK(path.stat().st_mode):
+    if not path.is_socket():
         raise ConfigurationError(
             f"OCRDET_UDS={path} is a file but no socket; remove it or choose another path."
         )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
+        if probe.connect_ex(str(path)) == errno.ECONNREFUSED:
             path.unlink()
             return
     raise ConfigurationError(

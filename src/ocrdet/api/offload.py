@@ -1,9 +1,8 @@
-"""The event loop hands one image to the detector's workers, and waits no longer than makes sense."""
+"""The event loop hands one call to the detector's workers, and waits no longer than makes sense."""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ocrdet.errors import Cancelled, DeadlineExceeded, Draining, OcrdetError
@@ -11,8 +10,9 @@ from ocrdet.telemetry.metrics import CANCEL_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future
 
+    from ocrdet.api.request import RequestContext
     from ocrdet.engine.ticket import Ticket
     from ocrdet.telemetry.metrics import Metrics
 
@@ -22,31 +22,23 @@ T = TypeVar("T")
 class Offloaded(Generic[T]):
     """One call on a worker thread."""
 
-    def __init__(
-        self,
-        workers: ThreadPoolExecutor,
-        call: Callable[[], T],
-        *,
-        ticket: Ticket,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, context: RequestContext, call: Callable[[], T], ticket: Ticket | None = None) -> None:
         """Submit the call.
 
         Args:
-            workers: The detector's threads.
-            call: What one of them does; it looks at the ticket between its stages.
-            ticket: The deadline and cancellation of the work.
-            metrics: Where work that was given up is counted.
+            context: The request that asks for it.
+            call: What a worker does; it looks at the ticket between its stages.
+            ticket: Its deadline and cancellation, where they are not the request's own.
 
         Raises:
             Draining: The workers take nothing any more.
         """
-        self._ticket = ticket
+        self._ticket = ticket or context.ticket
         self._call: Callable[[], T] | None = call
-        self._metrics = metrics
-        ticket.enqueue()
+        self._metrics = context.service.metrics
+        self._ticket.enqueue()
         try:
-            self._future: Future[T] = workers.submit(self._run)
+            self._future: Future[T] = context.detector.workers.submit(self._run)
         except RuntimeError:
             raise Draining(
                 "This instance is shutting down; send the request again.", retry_after_s=1

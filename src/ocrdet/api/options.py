@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ocrdet.errors import InvalidParameter
 from ocrdet.values import FITS, FRAMES, MAX_REGIONS_LIMIT, SCENES, DetectOptions
@@ -16,28 +16,69 @@ if TYPE_CHECKING:
 
 Output = Literal["json", "image", "webui"]
 OUTPUTS: tuple[str, ...] = get_args(Output)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-_INTEGER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+# By type: what a text may look like, what it is worth, and what JSON may hold instead.
+_KINDS: dict[str, tuple[str, Callable[[Any], Any], tuple[type, ...]]] = {
+    "number": (r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", float, (int, float)),
+    "integer": (r"[+-]?[0-9]{1,9}", int, (int,)),
+    "boolean": ("true|false|1|0", lambda value: value in {"true", "1", True}, (bool,)),
+    "string": (r"\w*", str, ()),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: how it is read and what the documents say of it.
+    """One option.
 
     Attributes:
         name: The same in every way in.
-        expects: The end of "NAME must be ...".
-        read: Gives the value, or None where the text does not say one.
-        schema: JSON Schema of the value.
+        schema: JSON Schema of the value: its type, its range, its default.
         description: One line for the API documents.
     """
 
     name: str
-    expects: str
-    read: Callable[[object], object]
     schema: Mapping[str, object]
     description: str
+
+    @property
+    def expects(self) -> str:
+        """The end of "NAME must be ..."."""
+        low, high = self.schema.get("minimum"), self.schema.get("maximum")
+        return {
+            "number": f"a number between {low} and {high}",
+            "integer": f"a whole number between {low} and {high}",
+            "boolean": "true or false",
+            "string": f"one of {', '.join(self.facts.get('allowed', []))}",
+        }[str(self.schema["type"])]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its range, as the facts of an error."""
+        names = {"minimum": "minimum", "maximum": "maximum", "enum": "allowed"}
+        return {fact: self.schema[name] for name, fact in names.items() if name in self.schema}
+
+    def read(self, raw: object) -> object:
+        """The value of a text or of a JSON value.
+
+        Raises:
+            InvalidParameter: It is of the wrong kind or outside its range.
+        """
+        pattern, make, types = _KINDS[str(self.schema["type"])]
+        said = re.fullmatch(pattern, raw) is not None if isinstance(raw, str) else type(raw) in types
+        # A whole number of JSON may be too large for a float: its range comes first.
+        if said and (isinstance(raw, str) or self._allows(raw)) and self._allows(value := make(raw)):
+            return value
+        given = repr(str(raw)[:40]) if isinstance(raw, str | int | float) else "a list or an object"
+        raise InvalidParameter(
+            f"{self.name} must be {self.expects}; {given} is not.", field=self.name, **self.facts
+        )
+
+    def _allows(self, value: Any) -> bool:  # noqa: ANN401 - of the option's own type
+        facts = self.facts
+        return value in facts.get("allowed", [value]) and (
+            "minimum" not in facts or facts["minimum"] <= value <= facts["maximum"]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,68 +89,36 @@ class RequestOptions:
     output: Output = "json"
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, str):
-        return float(value) if _NUMBER.fullmatch(value) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _integer(value: object) -> int | None:
-    if isinstance(value, str):
-        return int(value) if _INTEGER.fullmatch(value) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _boolean(value: object) -> bool | None:
-    return _BOOLEANS.get(value) if isinstance(value, str) else value if isinstance(value, bool) else None
-
-
-def _choice(choices: tuple[str, ...]) -> Callable[[object], str | None]:
-    return lambda value: value if isinstance(value, str) and value in choices else None
-
-
-def _choice_option(name: str, choices: tuple[str, ...], default: str | None, description: str) -> Option:
+def _choice(name: str, choices: tuple[str, ...], default: str | None, description: str) -> Option:
     schema = {"type": "string", "enum": list(choices)} | ({"default": default} if default else {})
-    return Option(name, f"one of {', '.join(choices)}", _choice(choices), schema, description)
-
-
-def _boolean_option(name: str, description: str) -> Option:
-    return Option(name, "true or false", _boolean, {"type": "boolean", "default": False}, description)
-
-
-def _ratio_option(name: str, default: float | None, description: str) -> Option:
-    schema = {"type": "number", "minimum": 0, "maximum": 1} | ({"default": default} if default else {})
-    return Option(name, "a number between 0 and 1", _number, schema, description)
+    return Option(name, schema, description)
 
 
 _DEFAULTS = DetectOptions()
+_RATIO = {"type": "number", "minimum": 0, "maximum": 1}
+_FLAG = {"type": "boolean", "default": False}
+_COUNT = {"type": "integer", "minimum": 1, "maximum": MAX_REGIONS_LIMIT, "default": _DEFAULTS.max_regions}
 OPTIONS: dict[str, Option] = {
     option.name: option
     for option in (
-        _choice_option("scene", SCENES, None, "Take the model's own score threshold for this kind of image."),
-        _ratio_option("score_threshold", None, "Least score of a region; the model's own where left out."),
-        _ratio_option(
+        _choice("scene", SCENES, None, "Take the model's own score threshold for this kind of image."),
+        Option("score_threshold", _RATIO, "Least score of a region; the model's own where left out."),
+        Option(
             "iou_threshold",
-            _DEFAULTS.iou_threshold,
+            _RATIO | {"default": _DEFAULTS.iou_threshold},
             "A region is dropped when it overlaps a better one by more than this.",
         ),
-        _choice_option("fit", FITS, _DEFAULTS.fit, "How the image meets the model's input."),
-        Option(
-            "max_regions",
-            f"a whole number between 1 and {MAX_REGIONS_LIMIT}",
-            _integer,
-            {"type": "integer", "minimum": 1, "maximum": MAX_REGIONS_LIMIT, "default": _DEFAULTS.max_regions},
-            "Most regions in the answer; the highest scores win.",
-        ),
-        _boolean_option("polygons", "Also give the outline of each region, for curved text."),
-        _choice_option(
+        _choice("fit", FITS, _DEFAULTS.fit, "How the image meets the model's input."),
+        Option("max_regions", _COUNT, "Most regions in the answer; the highest scores win."),
+        Option("polygons", _FLAG, "Also give the outline of each region, for curved text."),
+        _choice(
             "coordinates",
             FRAMES,
             _DEFAULTS.coordinates,
             "Frame of all points: as a person sees the image, or as the file stores its pixels.",
         ),
-        _boolean_option("normalized", "Divide points by the width and height of the image."),
-        _choice_option(
+        Option("normalized", _FLAG, "Divide points by the width and height of the image."),
+        _choice(
             "output",
             OUTPUTS,
             "json",
@@ -128,7 +137,11 @@ def collect_pairs(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     given: dict[str, object] = {}
     for name, value in pairs:
         if name not in OPTIONS:
-            raise InvalidParameter(_unknown_sentence(name), field=name[:64], allowed=list(OPTIONS))
+            close = difflib.get_close_matches(name[:64], OPTIONS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"the options are {', '.join(OPTIONS)}."
+            raise InvalidParameter(
+                f"{name[:64]!r} is no option; {hint}", field=name[:64], allowed=list(OPTIONS)
+            )
         if name in given:
             raise InvalidParameter(f"{name} is given more than once; give it once.", field=name)
         given[name] = value
@@ -147,29 +160,7 @@ def read_options(*sources: Mapping[str, object]) -> RequestOptions:
     Raises:
         InvalidParameter: A value is of the wrong kind or outside its range.
     """
-    values: dict[str, object] = {}
-    for name, raw in {name: raw for source in sources for name, raw in source.items()}.items():
-        if raw is None:
-            continue
-        option = OPTIONS[name]
-        value = option.read(raw)
-        if value is None:
-            raise InvalidParameter(
-                f"{name} must be {option.expects}; {str(raw)[:40]!r} is not.",
-                field=name,
-                **_range_facts(option),
-            )
-        values[name] = value
+    given = {name: raw for source in sources for name, raw in source.items()}
+    values = {name: OPTIONS[name].read(raw) for name, raw in given.items() if raw is not None}
     output = values.pop("output", "json")
     return RequestOptions(dataclasses.replace(_DEFAULTS, **values), output)  # type: ignore[arg-type]
-
-
-def _range_facts(option: Option) -> dict[str, float | list[str]]:
-    names = {"minimum": "minimum", "maximum": "maximum", "enum": "allowed"}
-    return {fact: option.schema[name] for name, fact in names.items() if name in option.schema}  # type: ignore[misc]
-
-
-def _unknown_sentence(name: str) -> str:
-    close = difflib.get_close_matches(name[:64], OPTIONS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"the options are {', '.join(OPTIONS)}."
-    return f"{name[:64]!r} is no option; {hint}"

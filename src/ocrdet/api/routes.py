@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from ocrdet.api import health, schemas
 from ocrdet.api.batch import NDJSON_MEDIA_TYPE, detect_batch
@@ -17,14 +14,24 @@ from ocrdet.api.options import OPTIONS
 from ocrdet.api.problems import KINDS, MEDIA_TYPE, METHOD_NOT_ALLOWED, NOT_FOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from fastapi import FastAPI
     from starlette.requests import Request
 
 IMAGE_BYTES = {"type": "string", "format": "binary"}
 BASE64 = {"type": "string", "description": "base64, or a data: URI"}
-# Problems that a path without a body, or without a key, cannot have.
+NAMED_IMAGE = {
+    "type": "object",
+    "required": ["image"],
+    "properties": {"image": BASE64, "name": {"type": "string"}},
+}
+TIMEOUT = {"type": "integer", "minimum": 1}
+HEADERS = (
+    ("X-Request-Timeout-Ms", "Longest wait for the answer, capped by the server's own limit.", TIMEOUT),
+    ("X-Request-Id", "Kept if it is a sane token; else a new one is made.", {"type": "string"}),
+)
+# Statuses that a path without a body, or without a key, cannot have are left out.
 WORK_STATUSES = sorted(
     {kind.status for kind in KINDS.values()} - {NOT_FOUND.status, METHOD_NOT_ALLOWED.status, 403, 409, 499}
 )
@@ -39,136 +46,95 @@ class RouteSpec:
         method: GET or POST.
         handler: Answers it.
         answer: Shape of its 200.
-        errors: Shapes of its other answers, by status; None is a problem.
-        extra: OpenAPI members that FastAPI cannot know: parameters and bodies.
-        content: Media types of its 200; JSON of the `answer` where left out.
+        problems: Its other statuses that are told as problems.
+        unwell: Shape of its 503 where that is no problem.
+        also: Further media types of its 200.
+        documents: Its parameters and bodies, which FastAPI cannot know.
     """
 
     path: str
     method: str
     handler: Callable[[Request], Awaitable[Response]]
-    answer: type[BaseModel] | None
-    errors: dict[int, type[BaseModel] | None] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
-    content: dict[str, Any] = field(default_factory=dict)
+    answer: object = None
+    problems: Iterable[int] = ()
+    unwell: object = None
+    also: dict[str, Any] = field(default_factory=dict)
+    documents: dict[str, Any] | None = None
 
 
-def _reference(shape: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{shape.__name__}"}
-
-
-def _parameters(*, without: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
-    return [
+def _documents(bodies: dict[str, Any], without: str | None = None) -> dict[str, Any]:
+    """Parameters and bodies; a body given as (member, schema) is an object that holds the options as well."""
+    options = [option for option in OPTIONS.values() if option.name != without]
+    fields = {option.name: option.schema for option in options}
+    parameters = [
         {"name": option.name, "in": "query", "description": option.description, "schema": option.schema}
-        for option in OPTIONS.values()
-        if option.name not in without
+        for option in options
     ] + [
-        {
-            "name": "X-Request-Timeout-Ms",
-            "in": "header",
-            "description": "Longest wait for the answer, capped by the server's own limit.",
-            "schema": {"type": "integer", "minimum": 1},
-        },
-        {
-            "name": "X-Request-Id",
-            "in": "header",
-            "description": "Kept if it is a sane token; else a new one is made.",
-            "schema": {"type": "string"},
-        },
+        {"name": name, "in": "header", "description": description, "schema": schema}
+        for name, description, schema in HEADERS
     ]
+    content: dict[str, Any] = {}
+    for media, body in bodies.items():
+        schema = body
+        if isinstance(body, tuple):
+            member, shape = body
+            schema = {"type": "object", "required": [member], "properties": {member: shape} | fields}
+        content[media] = {"schema": schema}
+    return {"parameters": parameters, "requestBody": {"required": True, "content": content}}
 
-
-def _object(
-    properties: dict[str, Any], required: str, *, without: frozenset[str] = frozenset()
-) -> dict[str, Any]:
-    options = {option.name: option.schema for option in OPTIONS.values() if option.name not in without}
-    return {"schema": {"type": "object", "required": [required], "properties": properties | options}}
-
-
-_NO_OUTPUT = frozenset({"output"})
-_NAMED_IMAGE = {
-    "type": "object",
-    "required": ["image"],
-    "properties": {"image": BASE64, "name": {"type": "string"}},
-}
-DETECT_EXTRA = {
-    "parameters": _parameters(),
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/octet-stream": {"schema": IMAGE_BYTES},
-            "image/*": {"schema": IMAGE_BYTES},
-            "multipart/form-data": _object({"file": IMAGE_BYTES}, "file"),
-            "application/json": _object({"image": BASE64}, "image"),
-        },
-    },
-}
-BATCH_EXTRA = {
-    "parameters": _parameters(without=_NO_OUTPUT),
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": _object(
-                {"file": {"type": "array", "items": IMAGE_BYTES}}, "file", without=_NO_OUTPUT
-            ),
-            "application/json": _object(
-                {"images": {"type": "array", "items": {"anyOf": [BASE64, _NAMED_IMAGE]}}},
-                "images",
-                without=_NO_OUTPUT,
-            ),
-        },
-    },
-}
-_WORK_ERRORS: dict[int, type[BaseModel] | None] = dict.fromkeys(WORK_STATUSES)
-_KEYED_ERRORS: dict[int, type[BaseModel] | None] = dict.fromkeys((401, 503))
 
 ROUTES = (
     RouteSpec(
         "/detect",
         "POST",
         detect,
-        schemas.DetectionAnswer,
-        _WORK_ERRORS,
-        DETECT_EXTRA,
-        {
-            "application/json": {
-                "schema": {"anyOf": [_reference(schemas.DetectionAnswer), _reference(schemas.WebuiAnswer)]}
-            },
-            "image/png": {"schema": IMAGE_BYTES},
-            "image/jpeg": {"schema": IMAGE_BYTES},
-        },
+        schemas.DetectionAnswer | schemas.WebuiAnswer,
+        WORK_STATUSES,
+        also={"image/png": {"schema": IMAGE_BYTES}, "image/jpeg": {"schema": IMAGE_BYTES}},
+        documents=_documents(
+            {
+                "application/octet-stream": IMAGE_BYTES,
+                "image/*": IMAGE_BYTES,
+                "multipart/form-data": ("file", IMAGE_BYTES),
+                "application/json": ("image", BASE64),
+            }
+        ),
     ),
     RouteSpec(
         "/detect/batch",
         "POST",
         detect_batch,
         schemas.BatchAnswer,
-        _WORK_ERRORS,
-        BATCH_EXTRA,
-        {NDJSON_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/BatchResult"}}},
+        WORK_STATUSES,
+        also={NDJSON_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/BatchResult"}}},
+        documents=_documents(
+            {
+                "multipart/form-data": ("file", {"type": "array", "items": IMAGE_BYTES}),
+                "application/json": ("images", {"type": "array", "items": {"anyOf": [BASE64, NAMED_IMAGE]}}),
+            },
+            without="output",
+        ),
     ),
-    RouteSpec("/livez", "GET", health.livez, schemas.StatusAnswer, {503: schemas.ErrorAnswer}),
-    RouteSpec("/readyz", "GET", health.readyz, schemas.ChecksAnswer, {503: schemas.ChecksAnswer}),
-    RouteSpec("/healthz", "GET", health.healthz, schemas.HealthAnswer, {503: schemas.ErrorAnswer}),
-    RouteSpec(
-        "/metrics", "GET", health.metrics, None, content={"text/plain": {"schema": {"type": "string"}}}
-    ),
-    RouteSpec("/info", "GET", health.info, schemas.InfoAnswer, _KEYED_ERRORS),
-    RouteSpec("/models", "GET", health.models, schemas.ModelsAnswer, _KEYED_ERRORS),
+    RouteSpec("/livez", "GET", health.livez, schemas.StatusAnswer, unwell=schemas.ErrorAnswer),
+    RouteSpec("/readyz", "GET", health.readyz, schemas.ChecksAnswer, unwell=schemas.ChecksAnswer),
+    RouteSpec("/healthz", "GET", health.healthz, schemas.HealthAnswer, unwell=schemas.ErrorAnswer),
+    RouteSpec("/metrics", "GET", health.metrics, also={"text/plain": {"schema": {"type": "string"}}}),
+    RouteSpec("/info", "GET", health.info, schemas.InfoAnswer, (401, 503)),
+    RouteSpec("/models", "GET", health.models, schemas.ModelsAnswer, (401, 503)),
 )
 
 
 def add_routes(app: FastAPI) -> None:
-    """Put every path on an application."""
+    """Put every path on an application; handlers answer in bytes, so the shapes are for the documents."""
     for route in ROUTES:
         app.add_api_route(
             route.path,
             route.handler,
             methods=[route.method],
-            response_class=Response,
-            response_model=None,
+            response_class=JSONResponse if route.answer else Response,
+            response_model=route.answer,
             responses=_responses(route),
-            openapi_extra=route.extra or None,
+            openapi_extra=route.documents,
             summary=(route.handler.__doc__ or "").splitlines()[0],
             description="",
         )
@@ -177,41 +143,12 @@ def add_routes(app: FastAPI) -> None:
             app.add_route(route.path, route.handler, methods=["HEAD"], include_in_schema=False)
 
 
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the shapes that FastAPI never sees because answers are bytes."""
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
-    shapes = [
-        value for value in vars(schemas).values() if isinstance(value, type) and issubclass(value, BaseModel)
-    ]
-    _, components = models_json_schema(
-        [
-            (shape, "serialization")
-            for shape in shapes
-            if not shape.__name__.startswith("_") and shape is not BaseModel
-        ],
-        ref_template="#/components/schemas/{model}",
-    )
-    document["components"] = {"schemas": components["$defs"]}
-    return document
-
-
 def _responses(route: RouteSpec) -> dict[int | str, dict[str, Any]]:
-    success: dict[str, Any] = {"description": "Success", "content": dict(route.content)}
-    if route.answer is not None:
-        success["content"] = {"application/json": {"schema": _reference(route.answer)}} | success["content"]
-    responses: dict[int | str, dict[str, Any]] = {200: success}
-    for status, shape in route.errors.items():
-        content = (
-            {MEDIA_TYPE: {"schema": _reference(schemas.Problem)}}
-            if shape is None
-            else {"application/json": {"schema": _reference(shape)}}
-        )
-        responses[status] = {"description": _describe(status), "content": content}
+    responses: dict[int | str, dict[str, Any]] = {200: {"description": "Success", "content": route.also}}
+    if route.unwell is not None:
+        responses[503] = {"model": route.unwell, "description": "Not well"}
+    for status in route.problems:
+        slugs = sorted({kind.slug for kind in KINDS.values() if kind.status == status})
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        responses[status] = {"description": ", ".join(slugs), "content": content}
     return responses
-
-
-def _describe(status: int) -> str:
-    slugs = sorted({kind.slug for kind in KINDS.values() if kind.status == status})
-    return ", ".join(slugs) or "Error"

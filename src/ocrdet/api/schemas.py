@@ -49,7 +49,9 @@ class RegionShape(_Shape):
     )
     box: tuple[float, float, float, float] = Field(description="Upright rectangle around it: x1, y1, x2, y2.")
     score: float = Field(ge=0, le=1)
-    angle: float = Field(description="Degrees, clockwise from the x axis.")
+    angle: float = Field(
+        description="Direction of the quad's first edge: degrees, clockwise from the x axis, in (-180, 180]."
+    )
     line: int = Field(ge=0, description="Row in reading order.")
     polygon: list[Point] | None = Field(None, description="Only with `polygons=true`.")
 

@@ -29,32 +29,59 @@ logger = logging.getLogger(__name__)
 class Server(uvicorn.Server):
     """uvicorn's server with an orderly end: say no to readiness, wait, finish, leave with code 0."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain_delay_s: float) -> None:
-        """Prepare; `run` serves.
+    def __init__(  # noqa: PLR0913 - each argument is one setting
+        self,
+        app: FastAPI,
+        *,
+        behind_socket_file: bool = False,
+        keep_alive_s: int = 75,
+        header_timeout_s: float = 10.0,
+        drain_delay_s: float = 0.0,
+        drain_timeout_s: float = 30.0,
+    ) -> None:
+        """Prepare; `run_on` serves.
 
         Args:
-            config: uvicorn's own.
-            service: Told when the end begins.
-            drain_delay_s: How long to go on serving while readiness says no.
+            app: What `create_app` made.
+            behind_socket_file: Whether it will listen on a unix socket.
+            keep_alive_s: How long idle connections are kept.
+            header_timeout_s: How long a request's headers may take.
+            drain_delay_s: How long to go on serving after a signal while readiness says no.
+            drain_timeout_s: How long to finish what is in flight after that.
         """
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=type("BoundProtocol", (Protocol,), {"header_timeout_s": header_timeout_s}),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            # Whoever connects through the socket's file is a proxy on this machine.
+            forwarded_allow_ips="*" if behind_socket_file else "127.0.0.1,::1",
+            timeout_keep_alive=keep_alive_s,
+            timeout_graceful_shutdown=drain_timeout_s,  # type: ignore[arg-type]  # it is only ever waited for
+            backlog=BACKLOG,
+        )
         super().__init__(config)
-        self._service = service
+        self._service: Service = app.state.service
         self._drain_delay_s = drain_delay_s
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the end at the first signal; a second one skips the delay, a third one the rest."""
         # uvicorn would raise the signal again at the end, and the exit code would not be 0.
+        first, self._service.draining = not self._service.draining, True
         if self.should_exit:
             self.force_exit = True
-        elif self._service.draining or self._drain_delay_s == 0:
-            self._service.draining = True
-            self.should_exit = True
-        else:
-            self._service.draining = True
+        elif first and self._drain_delay_s > 0:
             logger.info("Stopping in %g s; readiness says no from now on.", self._drain_delay_s)
             loop = self._loop
             loop.call_soon_threadsafe(loop.call_later, self._drain_delay_s, self.stop)
+        else:
+            self.should_exit = True
 
     def run_on(self, listener: Listener) -> int:
         """Serve on a socket until the end.
@@ -86,54 +113,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(  # noqa: PLR0913 - each argument is one setting
-    app: FastAPI,
-    *,
-    behind_socket_file: bool = False,
-    keep_alive_s: int = 75,
-    header_timeout_s: float = 10.0,
-    drain_delay_s: float = 0.0,
-    drain_timeout_s: float = 30.0,
-) -> Server:
-    """A server for an application, not yet running.
-
-    Args:
-        app: What `create_app` made.
-        behind_socket_file: Whether it will listen on a unix socket.
-        keep_alive_s: How long idle connections are kept.
-        header_timeout_s: How long a request's headers may take.
-        drain_delay_s: How long to go on serving after a signal while readiness says no.
-        drain_timeout_s: How long to finish what is in flight after that.
-    """
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=type("BoundProtocol", (Protocol,), {"header_timeout_s": header_timeout_s}),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        # Whoever connects through the socket's file is a proxy on this machine.
-        forwarded_allow_ips="*" if behind_socket_file else "127.0.0.1,::1",
-        timeout_keep_alive=keep_alive_s,
-        timeout_graceful_shutdown=drain_timeout_s,  # type: ignore[arg-type]  # it is only ever waited for
-        backlog=BACKLOG,
-    )
-    return Server(config, app.state.service, drain_delay_s)
-
-
 def _announce(listener: Listener, detector: Detector) -> None:
     identity = detector.identity
+    ready = f"ocrdet is ready on {listener.url} ({identity.name} on {identity.provider}); try:"
     if sys.stdout.isatty():
-        print(f"ocrdet is ready on {listener.url} ({identity.name} on {identity.provider}); try:", flush=True)  # noqa: T201
-        print(f"  {listener.curl}", flush=True)  # noqa: T201
-        return
-    logger.info(
-        "ocrdet is ready on %s (%s on %s); try: %s",
-        listener.url,
-        identity.name,
-        identity.provider,
-        listener.curl,
-    )
+        print(f"{ready}\n  {listener.curl}", flush=True)  # noqa: T201 - to be copied by a person
+    else:
+        logger.info("%s %s", ready, listener.curl)

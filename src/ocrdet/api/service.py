@@ -82,6 +82,11 @@ class Service:
         if self.stuck:
             logger.error("The model still runs after %g s; it is left behind.", patience_s)
 
+    def require_key(self, request: HTTPConnection) -> None:
+        """Let a request with a valid key pass; errors are the answer."""
+        if self.keys is not None:
+            self.keys.require(request.headers.get("authorization"))
+
     def loaded(self) -> Detector | None:
         """The detector, or None until it serves."""
         return self._detector

@@ -71,58 +71,66 @@ def _read_form(body: bytes, content_type: str) -> Upload:
         raise MissingImage(
             "The form holds no image; send it as the file field `file`, e.g. curl -F file=@photo.jpg."
         )
-    check_file_name(files[0])
-    options = collect_pairs(field_pairs(parts))
-    return Upload(files[0].data, files[0].filename or "", options)
-
-
-def check_file_name(part: Part) -> None:
-    """Refuse a file under a field name that means nothing here.
-
-    Raises:
-        InvalidParameter: The field is not one of the documented names.
-    """
-    if part.name not in FILE_NAMES:
+    name = files[0].name
+    if name not in FILE_NAMES:
         raise InvalidParameter(
-            f"The form's file field must be named {' or '.join(FILE_NAMES)}, not {part.name[:64]!r}.",
-            field=part.name[:64],
+            f"The form's file field must be named {' or '.join(FILE_NAMES)}, not {name[:64]!r}.",
+            field=name[:64],
             allowed=list(FILE_NAMES),
         )
+    return Upload(files[0].data, files[0].filename or "", form_options(parts))
 
 
-def field_pairs(parts: list[Part]) -> list[tuple[str, object]]:
-    """Names and texts of the plain fields among some parts."""
-    return [(part.name, part.data.decode("utf-8", "replace")) for part in parts if not part.is_file]
+def form_options(parts: list[Part]) -> dict[str, object]:
+    """The raw options among some parts: their plain fields."""
+    fields = [part for part in parts if not part.is_file]
+    return collect_pairs((part.name, part.data.decode("utf-8", "replace")) for part in fields)
 
 
 def _read_json(body: bytes) -> Upload:
-    pairs = read_json_object(body)
-    images = [value for name, value in pairs if name == "image"]
-    if not images or images[0] in (None, ""):
+    image, options = read_json_body(body, "image")
+    if image is None or image == "":
         raise MissingImage('The JSON holds no image; send {"image": "<base64 or data: URI>"}.')
-    if len(images) > 1:
-        raise InvalidParameter("image is given more than once; give it once.", field="image")
-    options = collect_pairs((name, value) for name, value in pairs if name != "image")
-    return Upload(decode_base64(images[0], "image"), "", options)
+    return Upload(decode_base64(image, "image"), "", options)
 
 
-def read_json_object(body: bytes) -> list[tuple[str, Any]]:
-    """Names and values of a JSON object, in order, repeated names included.
+class JsonObject(list[tuple[str, Any]]):
+    """A JSON object before anything has decided which of two equal names wins."""
+
+    def take(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """The member of a name, removed; None where it is left out.
+
+        Raises:
+            InvalidParameter: It comes twice.
+        """
+        values = [value for given, value in self if given == name]
+        self[:] = [pair for pair in self if pair[0] != name]
+        if len(values) > 1:
+            raise InvalidParameter(f"{name} is given more than once; give it once.", field=name)
+        return values[0] if values else None
+
+
+def read_json_body(body: bytes, member: str) -> tuple[Any, dict[str, object]]:
+    """One member of the JSON object that a body is, and the raw options beside it.
 
     Raises:
-        InvalidParameter: The body is no JSON object.
+        InvalidParameter: The body is no JSON object, or holds an unknown or repeated name.
     """
     try:
-        value = json.loads(body, object_pairs_hook=_Pairs)
+        value = json.loads(body, object_pairs_hook=_json_object)
     except (ValueError, RecursionError):
         raise InvalidParameter("The body is not valid JSON.", field="body") from None
-    if not isinstance(value, _Pairs):
+    if not isinstance(value, JsonObject):
         raise InvalidParameter('The JSON body must be an object, e.g. {"image": "<base64>"}.', field="body")
-    return value
+    return value.take(member), collect_pairs(value)
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object before anything has decided which of two equal names wins."""
+def _json_object(pairs: list[tuple[str, Any]]) -> JsonObject:
+    """An object whose texts can be sent back: JSON can spell halves of characters, UTF-8 cannot."""
+    for text in (text for pair in pairs for text in pair if isinstance(text, str)):
+        if not text.isascii():
+            text.encode()
+    return JsonObject(pairs)
 
 
 def decode_base64(value: object, field_name: str) -> bytes:
@@ -147,8 +155,7 @@ def decode_base64(value: object, field_name: str) -> bytes:
             )
     try:
         # Many encoders break lines; everything else outside the alphabet is an error.
-        compact = text.encode("ascii").translate(None, _WHITESPACE)
-        data = base64.b64decode(compact, validate=True)
+        data = base64.b64decode(text.encode("ascii").translate(None, _WHITESPACE), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise InvalidParameter(
             f"{field_name} is not valid base64; use the standard alphabet with its padding.", field=field_name

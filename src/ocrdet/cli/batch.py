@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from pydantic_core import to_json
 from ocrdet.api.answers import detection_dict, drawn_image
 from ocrdet.api.problems import problem_of
 from ocrdet.cli.sources import STDIN, printable
-from ocrdet.errors import InvalidParameter, OcrdetError, QueueFull
+from ocrdet.errors import InvalidParameter, OcrdetError
 from ocrdet.vision.decode import decode_image
 
 if TYPE_CHECKING:
@@ -51,19 +50,13 @@ class Job:
     draw: Path | None
 
     def run(self, source: Source) -> Outcome:
-        """Read, detect and draw one image; whatever goes wrong is told in its line.
-
-        Raises:
-            QueueFull: It does not fit beside the others in work.
-        """
+        """Read, detect and draw one image; whatever goes wrong is told in its line."""
         try:
             data = source.read(self.max_bytes)
             detection = self.detector.detect(data, self.options)
             answer = detection_dict(detection, self.options, "")
             if self.draw is not None:
                 self._write_drawn(source, data, detection)
-        except QueueFull:
-            raise
         except Exception as error:  # noqa: BLE001 - one image must not stop the rest
             answer = {"problem": _problem(error)}
         # There is no request here that an id could name.
@@ -88,24 +81,15 @@ def detect_in_order(job: Job, sources: Iterable[Source], jobs: int | None = None
         jobs: Images in work at one time; twice the detector's threads where left out.
     """
     workers = job.detector.workers
-    window = jobs or 2 * workers._max_workers
-    pending: deque[tuple[Source, Future[Outcome]]] = deque()
-
-    def take_first() -> Outcome:
-        source, future = pending.popleft()
-        try:
-            return future.result()
-        except QueueFull:
-            # Too many pixels side by side; alone every image fits.
-            wait([other for _, other in pending])
-            return job.run(source)
+    window = jobs or 2 * workers.threads
+    pending: deque[Future[Outcome]] = deque()
 
     for source in sources:
         if len(pending) == window:
-            yield take_first()
-        pending.append((source, workers.submit(job.run, source)))
+            yield pending.popleft().result()
+        pending.append(workers.submit(job.run, source))
     while pending:
-        yield take_first()
+        yield pending.popleft().result()
 
 
 def _problem(error: Exception) -> dict[str, object]:

@@ -43,6 +43,7 @@ def examine(environ: Mapping[str, str] | None = None) -> Iterator[Finding]:
         ("memory", machine.check_memory),
         ("temporary", machine.check_temporary),
         ("port", machine.check_port),
+        ("keys", check_keys),
         ("model", check_model),
     ]
     if sound:
@@ -111,6 +112,16 @@ def check_settings(environ: Mapping[str, str]) -> tuple[Settings, list[Finding]]
     return settings, findings
 
 
+def check_keys(settings: Settings) -> Finding:
+    """The API keys: readable, if there are any."""
+    if settings.api_keys_file is None:
+        return Finding("keys", "ok", "none: everybody who reaches the port may ask")
+    from ocrdet.api.keys import ApiKeys
+
+    ApiKeys.from_file(settings.api_keys_file)
+    return Finding("keys", "ok", f"{settings.api_keys_file} holds keys")
+
+
 def check_model(settings: Settings) -> Finding:
     """The model file: it is there and is the one its manifest describes."""
     files = find_model(settings.model, settings.model_preset)
@@ -120,8 +131,8 @@ def check_model(settings: Settings) -> Finding:
         return Finding(
             "model",
             "warn",
-            f"{what}: its manifest states no checksum. To notice a damaged file, add "
-            f'"sha256": "{files.sha256}"',
+            f"{what}: no manifest states its checksum. To notice a damaged file, put a manifest.json "
+            f'beside it with "sha256": "{files.sha256}"',
         )
     return Finding("model", "ok", f"{what}, SHA-256 as stated")
 

@@ -14,6 +14,8 @@ from ocrdet.errors import Draining, QueueFull
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ocrdet.engine.ticket import Ticket
+
 # Retry-After speaks in whole seconds; past this a client should ask another instance.
 MAX_RETRY_AFTER_S = 60
 # Completions that the drain rate is measured over.
@@ -23,11 +25,12 @@ RATE_WINDOW = 64
 class Slot:
     """One admitted image; holds its share of the budgets until released."""
 
-    __slots__ = ("_gate", "_pixels", "_released", "_size_bytes")
+    __slots__ = ("_gate", "_pixels", "_released", "_size_bytes", "_ticket")
 
-    def __init__(self, gate: Gate, size_bytes: int) -> None:
-        """Made by `Gate.admit` alone."""
+    def __init__(self, gate: Gate, size_bytes: int, ticket: Ticket | None) -> None:
+        """Made by `Gate.admit` and `Gate.admit_waiting` alone; with a ticket it waits where it must."""
         self._gate = gate
+        self._ticket = ticket
         self._size_bytes = size_bytes
         self._pixels = 0
         self._released = False
@@ -42,16 +45,21 @@ class Slot:
     def reserve_pixels(self, pixels: int) -> None:
         """Hold decoded pixels as well, before they are decoded.
 
-        A lone image always passes: its own limit was checked from the header.
+        A lone image always passes: its own limit was checked from the header. A slot of `Gate.admit_waiting`
+        waits until the others leave room.
 
         Raises:
             QueueFull: The pixels of all admitted images would exceed the budget.
+            DeadlineExceeded: No room came in time.
+            Cancelled: The caller went away meanwhile.
         """
-        with self._gate._changed:
-            others = self._gate._pixels
-            if others and others + pixels > self._gate.max_pixels:
-                raise self._gate._full("decoded pixels", self._gate.max_pixels)
-            self._gate._pixels += pixels
+        gate = self._gate
+        with gate._changed:
+            while gate._pixels and gate._pixels + pixels > gate.max_pixels:
+                if self._ticket is None:
+                    raise gate._full("decoded pixels", gate.max_pixels)
+                gate._wait(self._ticket)
+            gate._pixels += pixels
             self._pixels += pixels
 
     def renew(self) -> None:
@@ -90,11 +98,12 @@ class Gate:
         self._finished: deque[float] = deque(maxlen=RATE_WINDOW)
         self._waiting: deque[Future[None]] = deque()
 
-    def admit(self, *, size_bytes: int) -> Slot:
+    def admit(self, *, size_bytes: int, ticket: Ticket | None = None) -> Slot:
         """Take a slot now or be refused now.
 
         Args:
             size_bytes: Bytes of the body, or the most it may have where it is not known yet.
+            ticket: Given by a caller who will wait for room for its pixels.
 
         Returns:
             A slot; release it when the native work has really ended.
@@ -118,23 +127,29 @@ class Gate:
                 self._finished.clear()
             self._images += 1
             self._bytes += size_bytes
-            return Slot(self, size_bytes)
+            return Slot(self, size_bytes, ticket)
 
-    def admit_waiting(self, *, size_bytes: int) -> Slot:
-        """Take a slot, blocking the calling thread until one is free.
+    def admit_waiting(self, *, size_bytes: int, ticket: Ticket) -> Slot:
+        """Take a slot, blocking the calling thread until one is free; the slot waits for pixels as well.
 
         For callers that are their own back-pressure: a library call holds one thread and one image.
 
         Raises:
             Draining: The detector was closed meanwhile.
+            DeadlineExceeded: No slot came in time.
+            Cancelled: The caller went away meanwhile.
         """
         with self._changed:
             while True:
                 try:
                     # The lock is re-entrant, so nothing can be given back between this look and the wait.
-                    return self.admit(size_bytes=size_bytes)
+                    return self.admit(size_bytes=size_bytes, ticket=ticket)
                 except QueueFull:
-                    self._changed.wait()
+                    self._wait(ticket)
+
+    def _wait(self, ticket: Ticket) -> None:
+        ticket.check("decode")
+        self._changed.wait(ticket.remaining_s())
 
     def wait_until_free(self) -> Future[None]:
         """A future that is done at the next release or renewal (at once where nothing is admitted)."""

@@ -51,14 +51,16 @@ class GraphSpec:
         input: The image input.
         output: The probability map.
         layout: Axis order of the input.
-        static_shape: (H, W) where the graph fixes it, else None.
+        static_height: Where the graph fixes it, else None.
+        static_width: The same.
         static_batch: Batch size where the graph's input or output fixes it, else None.
     """
 
     input: TensorSpec
     output: TensorSpec
     layout: Literal["NCHW", "NHWC"]
-    static_shape: tuple[int, int] | None
+    static_height: int | None
+    static_width: int | None
     static_batch: int | None
 
     def batch_shape(self, size: int, height: int, width: int) -> tuple[int, int, int, int]:
@@ -66,8 +68,9 @@ class GraphSpec:
         return (size, 3, height, width) if self.layout == "NCHW" else (size, height, width, 3)
 
     def shapes(self, wanted: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-        """The closed set of (H, W) to warm: the graph's own where it is static, else those wanted."""
-        return (self.static_shape,) if self.static_shape else tuple(wanted)
+        """The closed set of (H, W) to warm: those wanted, but for the sides that the graph fixes."""
+        fitted = ((self.static_height or height, self.static_width or width) for height, width in wanted)
+        return tuple(dict.fromkeys(fitted))
 
     def batch_sizes(self, largest: int) -> tuple[int, ...]:
         """The closed set of batch sizes: powers of two up to `largest`, or the graph's own."""
@@ -105,16 +108,19 @@ def check_graph(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], man
             f"The output {output.name} has {len(output.dims)} axes; a probability map has "
             f"{MAP_AXES[0]} to {MAP_AXES[-1]}."
         )
-    _refuse_other_networks(image, output, layout)
     height, width = _sides(image, layout)
+    if height in RECOGNISER_HEIGHTS and (width is None or width > height):
+        raise ManifestInvalid(
+            f"An input {height} pixels high belongs to a text recogniser or line classifier, not a detector."
+        )
     if (height or 0) % MULTIPLE or (width or 0) % MULTIPLE:
         raise ManifestInvalid(
             f"The input is fixed at {height or 'any'}x{width or 'any'}; both sides must divide by {MULTIPLE}."
         )
-    static = (height, width) if height and width else None
+    _refuse_other_networks(image, output, layout)
     # A map without a batch axis is one image's.
     own_batch = output.dims[0] if len(output.dims) > MAP_AXES[0] else 1
-    return GraphSpec(image, output, layout, static, image.dims[0] or own_batch)
+    return GraphSpec(image, output, layout, height, width, image.dims[0] or own_batch)
 
 
 def _sides(image: TensorSpec, layout: str) -> tuple[int | None, int | None]:
@@ -160,10 +166,6 @@ def _refuse_other_networks(image: TensorSpec, output: TensorSpec, layout: str) -
         ManifestInvalid: It is one.
     """
     height, width = _sides(image, layout)
-    if height in RECOGNISER_HEIGHTS and (width is None or width > height):
-        raise ManifestInvalid(
-            f"An input {height} pixels high belongs to a text recogniser or line classifier, not a detector."
-        )
     first, *_, last = output.dims
     if len(output.dims) == MAP_AXES[0] and first == image.dims[0] and last not in (None, width):
         raise ManifestInvalid(

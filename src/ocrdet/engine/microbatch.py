@@ -61,6 +61,7 @@ class MicroBatchScheduler:
         self._changed = threading.Condition()
         self._queue: deque[_Item] = deque()
         self._closed = False
+        self._ended: str | None = None
         opened: Future[WarmSession] = Future()
         self._thread = threading.Thread(
             target=self._own_device, args=(open_session, opened), name="ocrdet-device", daemon=True
@@ -99,9 +100,7 @@ class MicroBatchScheduler:
 
     def trouble(self) -> str | None:
         """See `Scheduler.trouble`."""
-        if not self._closed and not self._thread.is_alive():
-            return "The thread that owns the device has ended."
-        return self._progress.trouble()
+        return self._ended or self._progress.trouble()
 
     def stalled(self) -> str | None:
         """See `Scheduler.stalled`."""
@@ -123,8 +122,22 @@ class MicroBatchScheduler:
             opened.set_exception(error)
             return
         opened.set_result(warm)
-        self._serve_queue()
-        warm.session.close()
+        try:
+            self._serve_queue()
+        except BaseException as error:
+            self._ended = f"The thread that owns the device has ended: {error!r}"
+            raise
+        finally:
+            self._refuse_rest()
+            warm.session.close()
+
+    def _refuse_rest(self) -> None:
+        """Whatever ended the thread, nobody may wait for an answer that cannot come."""
+        with self._changed:
+            self._closed, left = True, list(self._queue)
+            self._queue.clear()
+        for item in left:
+            item.answer.set_exception(DeviceLost("The thread that owns the device has ended."))
 
     def _serve_queue(self) -> None:
         while True:

@@ -8,6 +8,7 @@ from importlib import metadata, resources
 from pathlib import Path
 
 from ocrdet.engine.manifest import Manifest, preset_manifest, read_manifest
+from ocrdet.engine.presets import PRESETS
 from ocrdet.errors import ChecksumMismatch, ManifestInvalid, ModelNotFound
 
 MODEL_FILE = "model.onnx"
@@ -97,9 +98,27 @@ def _from_bare_file(path: Path, preset: str | None) -> ModelFiles:
             else "The names of its tensors do not tell which."
         )
         raise ManifestInvalid(
-            f"{path.name} has no manifest, so its preset must be named: set OCRDET_MODEL_PRESET. {hint}"
+            f"{path.name} has no manifest, so its preset must be named: set OCRDET_MODEL_PRESET to one of "
+            f"{', '.join(PRESETS)}. {hint}"
         )
-    return _verified(preset_manifest(path, preset), path)
+    files = _verified(preset_manifest(path, preset), path)
+    _refuse_known_otherwise(files)
+    return files
+
+
+def _refuse_known_otherwise(files: ModelFiles) -> None:
+    """A wrong preset still finds clean text, only worse: where the file is known, it is not believed.
+
+    Raises:
+        ManifestInvalid: The file is a built-in model's, and its preset is another.
+    """
+    for name in built_in_names():
+        known = read_manifest(BUILT_IN_FOLDER / name / MANIFEST_FILE)
+        if known.sha256 == files.sha256 and known.preset != files.manifest.preset:
+            raise ManifestInvalid(
+                f"{files.path.name} is the built-in model {name}, whose preset is {known.preset}, not "
+                f"{files.manifest.preset}. Set OCRDET_MODEL={name} instead."
+            )
 
 
 def _built_in_file(manifest: Manifest) -> Path:

@@ -70,7 +70,7 @@ def warm_up(session: Session, shapes: Sequence[tuple[int, int]], batch_sizes: Se
     slowest_s = 0.0
     for height, width in shapes:
         for size in batch_sizes:
-            batch = np.zeros(session.graph.batch_shape(size, height, width), session.graph.input.dtype)
+            batch = _pattern(session, size, height, width)
             # The first run of a shape allocates and chooses algorithms; the second is what a request meets.
             _check_maps(session.run(batch), size, height, width)
             started = time.perf_counter()
@@ -93,8 +93,14 @@ def probe_speed(session: Session, reference: Session, shape: tuple[int, int]) ->
         )
 
 
+def _pattern(session: Session, size: int, height: int, width: int) -> NDArray[np.generic]:
+    """An input with contrast: on a flat one, logits without a bias are all 0 and pass as probabilities."""
+    ramp = np.linspace(0.0, 1.0, 1009, dtype=session.graph.input.dtype)
+    return np.resize(ramp, session.graph.batch_shape(size, height, width))
+
+
 def _fastest_run_s(session: Session, shape: tuple[int, int]) -> float:
-    batch = np.zeros(session.graph.batch_shape(1, *shape), session.graph.input.dtype)
+    batch = _pattern(session, 1, *shape)
     times = []
     for _ in range(PROBE_RUNS):
         started = time.perf_counter()
@@ -106,8 +112,9 @@ def _fastest_run_s(session: Session, shape: tuple[int, int]) -> float:
 def _check_maps(maps: NDArray[np.float32], size: int, height: int, width: int) -> None:
     if maps.shape != (size, height, width):
         raise ManifestInvalid(
-            f"For {size} images of {height}x{width} the graph answers {tuple(maps.shape)} instead of one "
-            f"probability per pixel: a recogniser, a classifier or another kind of detector, not a DB one."
+            f"For a batch of {size}, {height}x{width} pixels, the graph answers {tuple(maps.shape)} instead "
+            f"of one probability per pixel: a recogniser, a classifier or another kind of detector, not a DB "
+            f"one."
         )
     low, high = float(maps.min()), float(maps.max())
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -35,14 +35,7 @@ if TYPE_CHECKING:
     # Pixels, what was changed, and the orientation that is yet to be applied.
     Decoded = tuple[NDArray[np.uint8], tuple[DetectionWarning, ...], int]
 
-__all__ = ["SUPPORTED_FORMATS", "check_limits", "decode_image", "read_header"]
-
-# The limits of ocrdet decide, from the header; Pillow's own would turn a permitted image into an error.
-Image.MAX_IMAGE_PIXELS = None
-# Pillow warns of odd metadata, which detection does not read, once per odd file and on standard error.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-# OpenCV prints a line for each image it refuses; the refusal is answered, not printed.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+__all__ = ["SUPPORTED_FORMATS", "check_limits", "decode_image", "prepare_decoders", "read_header"]
 
 _REQUIRE_WHOLE = {"jpeg": require_whole_jpeg, "png": require_whole_png, "webp": require_whole_webp}
 _FAST_MODES = {"jpeg": {"L", "RGB"}, "png": {"L", "RGB"}, "webp": {"RGB"}}
@@ -60,6 +53,18 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+
+
+def prepare_decoders() -> None:
+    """Let the limits of ocrdet alone decide, in this whole process; importing changes nothing."""
+    # They are checked on the header; Pillow's own would turn a permitted image into an error.
+    Image.MAX_IMAGE_PIXELS = None
+    # Pillow warns of odd metadata, which detection does not read, once per odd file and on standard error.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    # OpenCV prints a line for each image it refuses; the refusal is answered, not printed.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    # Images run side by side on threads of their own; OpenCV's would only fight with them.
+    cv2.setNumThreads(1)
 
 
 def decode_image(data: bytes, header: ImageHeader, *, reduction: int = 1) -> DecodedImage:

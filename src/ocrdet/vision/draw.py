@@ -22,6 +22,8 @@ WHITE = (255, 255, 255)
 JPEG_QUALITY = 92
 JPEG_MAX_SIDE_PX = 65_535
 
+# Lines any thicker hide the strokes of dense text.
+PX_PER_LINE_PX = 1200
 # Corners are drawn at 1/16 of a pixel.
 _SHIFT = 4
 
@@ -37,16 +39,21 @@ def draw_regions(
     Args:
         pixels: (H, W, 3) uint8 RGB, as displayed; left as it is.
         regions: Regions with points in the same frame.
-        line_px: Width of the lines in pixels; by default 1 for each 800 pixels of the longer side.
+        line_px: Width of the lines in pixels; by default 1 for each 1200 pixels of the longer side.
 
     Returns:
         (H, W, 3) uint8 RGB, a new array.
     """
     drawn = np.array(pixels, order="C")
-    width = max(1, round(max(drawn.shape[:2]) / 800)) if line_px is None else line_px
+    width = max(1, round(max(drawn.shape[:2]) / PX_PER_LINE_PX)) if line_px is None else line_px
     coloured = [(_subpixels(region.polygon or region.quad), _colour(region.score)) for region in regions]
-    # A white seam keeps blue visible on blue; on paper it does not show.
-    cv2.polylines(drawn, [outline for outline, _ in coloured], True, WHITE, width + 2, cv2.LINE_AA, _SHIFT)
+    # A white seam keeps blue visible on blue, on the outer side alone: inside it would cover the text.
+    outlines = [outline for outline, _ in coloured]
+    cv2.polylines(drawn, outlines, True, WHITE, width + 2, cv2.LINE_AA, _SHIFT)
+    inside = np.zeros(drawn.shape[:2], np.uint8)
+    for outline in outlines:
+        cv2.fillPoly(inside, [outline], 1, cv2.LINE_8, _SHIFT)
+    cv2.copyTo(pixels, inside, drawn)
     for outline, colour in coloured:
         cv2.polylines(drawn, [outline], True, colour, width, cv2.LINE_AA, _SHIFT)
         cv2.circle(drawn, outline[0].tolist(), (width + 1) << _SHIFT, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)

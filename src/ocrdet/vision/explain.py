@@ -64,11 +64,13 @@ def explain_detection(
             f"most {thresholds.max_candidates}.",
         )
     if not found.regions:
-        warnings.append(_explain_empty(decoded, fit, thresholds))
+        warnings.append(_explain_empty(decoded, fit, thresholds, options))
     return tuple(warnings)
 
 
-def _explain_empty(decoded: DecodedImage, fit: FitReport, thresholds: Thresholds) -> DetectionWarning:
+def _explain_empty(
+    decoded: DecodedImage, fit: FitReport, thresholds: Thresholds, options: DetectOptions
+) -> DetectionWarning:
     pixels = decoded.pixels
     # Plane by plane: a reduction over all axes but the last takes numpy ten times as long.
     if max(int(plane.max()) - int(plane.min()) for plane in np.moveaxis(pixels, 2, 0)) <= BLANK_RANGE:
@@ -83,8 +85,10 @@ def _explain_empty(decoded: DecodedImage, fit: FitReport, thresholds: Thresholds
             f"The image is only {decoded.header.width}x{decoded.header.height} px; text needs a height of "
             f"about {fit.smallest_readable_px} px.",
         )
+    # An explicit threshold wins over a scene's: naming a scene would then change nothing.
+    scene = "" if options.score_threshold is not None else " or use scene=industrial"
     return DetectionWarning(
         "no_text_found",
         f"Nothing reached the score threshold of {thresholds.score:g}. If there is faint or blurred text, "
-        f"lower score_threshold or use scene=industrial.",
+        f"lower score_threshold{scene}.",
     )

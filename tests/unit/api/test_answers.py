@@ -40,6 +40,33 @@ def test_stored_coordinates_lie_in_the_frame_of_the_file() -> None:
     assert (box[2] - box[0], box[3] - box[1]) == (20.0, 100.0)
 
 
+@pytest.mark.parametrize(
+    ("orientation", "first", "second", "angle"),
+    [
+        (2, (530, 0), (630, 0), 0),
+        (3, (630, 480), (530, 480), 180),
+        (4, (110, 480), (10, 480), 180),
+        (5, (0, 110), (0, 10), -90),
+        (6, (0, 630), (0, 530), -90),
+        (7, (480, 530), (480, 630), 90),
+        (8, (480, 10), (480, 110), 90),
+    ],
+)
+def test_stored_quads_are_clockwise_and_begin_with_the_upper_edge_of_the_text(
+    orientation: int, first: tuple[int, int], second: tuple[int, int], angle: int
+) -> None:
+    """In a mirror too: there the edge is told from its other end."""
+    sides = (640, 480) if orientation < 5 else (480, 640)
+    detection = make_detection(1, header=ImageHeader("jpeg", *sides, orientation=orientation))
+    options = DetectOptions(coordinates="stored", polygons=True)
+    region = json.loads(detection_json(detection, options, "id"))["regions"][0]
+    assert (tuple(region["quad"][0]), tuple(region["quad"][1])) == (first, second)
+    assert abs(region["angle"]) == abs(angle)
+    for outline in (region["quad"], region["polygon"]):
+        (x1, y1), (x2, y2), (x3, y3) = outline[:3]
+        assert (x2 - x1) * (y3 - y2) - (y2 - y1) * (x3 - x2) > 0
+
+
 def test_normalized_coordinates_are_shares_of_width_and_height() -> None:
     """Clients that scale the image need no pixels."""
     answer = detection_dict(make_detection(1), DetectOptions(normalized=True), "id")

@@ -11,13 +11,18 @@ import httpx
 import pytest
 
 from ocrdet.errors import CorruptImage, InferenceFailed
+from ocrdet.telemetry.logs import FACTS
 from tests.fakes import PATIENCE_S, FakeDetector, client_of, make_app, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocrdet.engine.admission import Slot
+    from ocrdet.engine.ticket import Ticket
     from tests.fakes import Client
+
+
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
@@ -79,15 +84,29 @@ def test_one_bad_image_never_fails_another(client: Client, detector: FakeDetecto
     assert [result["status"] for result in results] == [200, 422, 413, 400, 500, 200]
     assert "secret" not in response.text
 
-    images = [*texts(b"good", b"bad", b"x" * 5000), "%%", 7, {"name": "a"}, {"image": "QQ==", "x": 1}, ""]
+    odd = ["%%", 7, {"name": "a"}, {"image": "QQ==", "x": 1}, [1, 2], [["image", "QQ=="]]]
+    images = [*texts(b"good", b"bad", b"x" * 5000), *odd, ""]
     results = client.post("/detect/batch", json={"images": images}).json()["results"]
     assert slugs(results) == [
         "ok",
         "corrupt-image",
         "body-too-large",
-        *["invalid-parameter"] * 4,
+        *["invalid-parameter"] * len(odd),
         "missing-image",
     ]
+
+
+def test_a_bug_fails_its_own_image_alone_and_is_logged(
+    client: Client, detector: FakeDetector, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Under the id that the client got."""
+    detector.failures = {b"bug": ZeroDivisionError("in /secret"), b"nan": InferenceFailed("NaN")}
+    response = client.post("/detect/batch", files=files(b"good", b"bug", b"nan"))
+    assert slugs(response.json()["results"]) == ["ok", "internal", "internal"]
+    assert "secret" not in response.text
+    logged = [record for record in caplog.records if record.exc_info]
+    assert len(logged) == 2
+    assert all(getattr(record, FACTS)["request_id"] == response.headers["x-request-id"] for record in logged)
 
 
 def test_options_hold_for_every_image(client: Client, detector: FakeDetector) -> None:
@@ -107,6 +126,12 @@ def test_options_hold_for_every_image(client: Client, detector: FakeDetector) ->
         ({"json": {"images": []}}, 400, "missing-image"),
         ({"json": {"images": "QQ=="}}, 422, "invalid-parameter"),
         ({"json": {"images": {"a": "QQ=="}}}, 422, "invalid-parameter"),
+        (
+            {"content": b'{"images": [{"image": "QQ==", "name": "\\ud800"}]}', "headers": JSON},
+            422,
+            "invalid-parameter",
+        ),
+        ({"content": b'{"images": ["QQ=="], "images": []}', "headers": JSON}, 422, "invalid-parameter"),
         ({"json": {"images": texts(b"a"), "fit": "crop"}}, 422, "invalid-parameter"),
         ({"json": {"images": texts(b"a"), "output": "webui"}}, 422, "invalid-parameter"),
         ({"json": []}, 422, "invalid-parameter"),
@@ -174,8 +199,8 @@ def test_lanes_are_bounded_by_the_workers(client: Client, detector: FakeDetector
     admitted: list[int] = []
     admit = detector.gate.admit
 
-    def counting_admit(*, size_bytes: int) -> Slot:
-        slot = admit(size_bytes=size_bytes)
+    def counting_admit(*, size_bytes: int, ticket: Ticket | None = None) -> Slot:
+        slot = admit(size_bytes=size_bytes, ticket=ticket)
         admitted.append(detector.gate.inflight_images)
         return slot
 

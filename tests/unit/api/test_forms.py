@@ -49,9 +49,11 @@ def test_a_file_above_the_limit_is_marked_and_the_next_one_still_read() -> None:
 
 def test_more_files_than_allowed_are_refused_with_the_limit() -> None:
     """The sentence names the number."""
-    reader = FormReader(CONTENT_TYPE, max_part_bytes=10, max_parts=1)
-    with pytest.raises(InvalidParameter, match="more than 1 images"):
-        reader.feed(body_of(Part("file", "a", b"x"), Part("file", "b", b"y")))
+    parts = [Part("file", name, b"x") for name in "abc"]
+    for most, sentence in ((1, "more than one image; send several to"), (2, "more than 2 images")):
+        reader = FormReader(CONTENT_TYPE, max_part_bytes=10, max_parts=most)
+        with pytest.raises(InvalidParameter, match=sentence):
+            reader.feed(body_of(*parts))
 
 
 def test_a_plain_field_has_a_limit_of_its_own() -> None:

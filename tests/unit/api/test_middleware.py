@@ -120,6 +120,17 @@ def test_requests_are_counted_by_template_and_status(client: Client) -> None:
     assert "made" not in text
 
 
+def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
+    """HEAD is answered wherever GET is."""
+    for method, path, allowed in (
+        ("OPTIONS", "/detect", "POST"),
+        ("HEAD", "/detect", "POST"),
+        ("OPTIONS", "/livez", "GET, HEAD"),
+    ):
+        response = client.request(method, path)
+        assert (response.status_code, response.headers["allow"]) == (405, allowed)
+
+
 def test_refusals_are_counted_by_reason(client: Client, detector: FakeDetector) -> None:
     """Under the problem's own name."""
     slots = [detector.gate.admit(size_bytes=1) for _ in range(8)]

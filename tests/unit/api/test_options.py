@@ -64,6 +64,9 @@ def test_null_means_the_default() -> None:
         ("score_threshold", "", "between 0 and 1"),
         ("score_threshold", True, "between 0 and 1"),
         ("score_threshold", [0.5], "between 0 and 1"),
+        ("score_threshold", 10**400, "between 0 and 1"),
+        ("score_threshold", float("nan"), "between 0 and 1"),
+        ("max_regions", 10**400, "between 1 and 10000"),
         ("iou_threshold", "\u0660.\u0665", "between 0 and 1"),
         ("max_regions", "0", "between 1 and 10000"),
         ("max_regions", "1.5", "between 1 and 10000"),
@@ -106,3 +109,12 @@ def test_a_long_value_is_not_echoed_whole() -> None:
     with pytest.raises(InvalidParameter) as caught:
         read_options({"fit": "x" * 10_000})
     assert len(caught.value.detail) < 200
+
+
+def test_a_deep_value_is_not_echoed() -> None:
+    """Writing it out could fail where reading it did not."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(InvalidParameter, match="a list or an object is not"):
+        read_options({"fit": deep})

@@ -13,7 +13,7 @@ import pytest
 
 from ocrdet.api import protocol
 from ocrdet.api.listener import Listener
-from ocrdet.api.server import make_server
+from ocrdet.api.server import Server
 from ocrdet.errors import ConfigurationError
 from tests.fakes import IMAGE, PATIENCE_S, FakeDetector, make_app, running
 
@@ -48,7 +48,7 @@ def test_a_unix_socket_serves_and_is_removed(tmp_path: Path) -> None:
     """Nginx may connect under another user; nothing is left behind."""
     path = tmp_path / "ocrdet.sock"
     app = make_app(FakeDetector())
-    server = make_server(app, behind_socket_file=True)
+    server = Server(app, behind_socket_file=True)
     with Listener.open("127.0.0.1", 0, path) as listener:
         thread = threading.Thread(target=server.run_on, args=(listener,))
         thread.start()

@@ -115,6 +115,7 @@ def test_json_without_an_image_says_so(body: bytes) -> None:
         b'{"image": "QQ==", "image": "QQ=="}',
         b'{"image": "QQ==", "fit": "auto", "fit": "auto"}',
         b'{"image": "QQ==", "imgae": 1}',
+        b'{"image": "QQ==", "\\ud800": 1}',
     ],
 )
 def test_malformed_json_is_an_invalid_parameter(body: bytes) -> None:

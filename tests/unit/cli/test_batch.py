@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
 import cv2
@@ -13,6 +12,7 @@ import pytest
 
 from ocrdet.cli.batch import Job, detect_in_order
 from ocrdet.cli.sources import Source, find_sources
+from ocrdet.engine.workers import Workers
 from ocrdet.errors import CorruptImage, QueueFull
 from ocrdet.values import (
     Detection,
@@ -47,7 +47,7 @@ class FakeDetector:
 
     def __init__(self) -> None:
         """Starts its threads."""
-        self.workers = ThreadPoolExecutor(4)
+        self.workers = Workers(4)
         self.lock = threading.Lock()
         self.refusals = 0
         self.running = 0
@@ -131,16 +131,6 @@ def test_never_more_images_are_in_work_than_asked_for(detector: FakeDetector, tm
     assert len(taken) == 3
     assert len(list(answers)) == 5
     assert detector.most_running <= 2
-
-
-def test_an_image_without_room_beside_others_is_done_again_alone(
-    detector: FakeDetector, tmp_path: Path
-) -> None:
-    """Too many pixels at once is no failure of an image: it waits until the others have gone."""
-    detector.refusals = 1
-    outcomes = list(detect_in_order(make_job(detector), write(tmp_path, a=b"x", b=b"big", c=b"x")))
-    assert [outcome.failed for outcome in outcomes] == [False, False, False]
-    assert detector.refusals == 0
 
 
 def picture() -> bytes:

@@ -51,7 +51,7 @@ class FakeSession:
 
     def __init__(self, script: Callable[[list[float]], None] | None = None) -> None:
         """Answer everything at once, unless the script objects."""
-        self.graph = GraphSpec(IMAGE, MAP, "NCHW", None, None)
+        self.graph = GraphSpec(IMAGE, MAP, "NCHW", None, None, None)
         self.batches: list[list[float]] = []
         self.shapes: list[tuple[int, ...]] = []
         self.threads: set[str] = set()

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ocrdet.engine.admission import MAX_RETRY_AFTER_S, RATE_WINDOW, Gate
-from ocrdet.errors import Draining, QueueFull
+from ocrdet.engine.ticket import Ticket
+from ocrdet.errors import DeadlineExceeded, Draining, QueueFull
 from tests.unit.engine.sessions import PATIENCE_S, Clock
 
 
@@ -172,7 +173,7 @@ def test_a_draining_gate_takes_nothing_new_and_lets_the_rest_end() -> None:
     with pytest.raises(Draining):
         gate.admit(size_bytes=1)
     with pytest.raises(Draining):
-        gate.admit_waiting(size_bytes=1)
+        gate.admit_waiting(size_bytes=1, ticket=Ticket())
     assert not gate.wait_idle(0)
     slot.release()
     assert gate.wait_idle(0)
@@ -184,7 +185,7 @@ def test_callers_that_wait_are_never_more_than_the_budget_and_all_get_through() 
     most = []
 
     def work(size_bytes: int) -> None:
-        with gate.admit_waiting(size_bytes=size_bytes):
+        with gate.admit_waiting(size_bytes=size_bytes, ticket=Ticket()):
             most.append((gate.inflight_images, gate._bytes))
 
     with ThreadPoolExecutor(8) as pool:
@@ -201,10 +202,35 @@ def test_callers_that_wait_are_told_when_the_house_closes() -> None:
     gate = make_gate(images=1)
     gate.admit(size_bytes=1)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(gate.admit_waiting, size_bytes=1)
+        waiting = pool.submit(gate.admit_waiting, size_bytes=1, ticket=Ticket())
         gate.drain()
         with pytest.raises(Draining):
             waiting.result(PATIENCE_S)
+
+
+def test_a_caller_who_waits_also_waits_for_room_for_its_pixels() -> None:
+    """A request is refused at once; a library call comes in when the others have left."""
+    gate = make_gate(pixels=100)
+    with ThreadPoolExecutor(1) as pool, gate.admit(size_bytes=1) as first:
+        first.reserve_pixels(80)
+        second = gate.admit_waiting(size_bytes=1, ticket=Ticket())
+        reserved = pool.submit(second.reserve_pixels, 80)
+        first.release()
+        reserved.result(PATIENCE_S)
+        second.release()
+    assert gate.saturation_ratio == 0.0
+
+
+def test_waiting_ends_with_the_callers_deadline() -> None:
+    """Neither a slot nor room for pixels is waited for longer than the answer is."""
+    gate = make_gate(images=2, pixels=100)
+    first = gate.admit(size_bytes=1)
+    first.reserve_pixels(100)
+    patient = gate.admit_waiting(size_bytes=1, ticket=Ticket(0.01))
+    with pytest.raises(DeadlineExceeded):
+        patient.reserve_pixels(1)
+    with pytest.raises(DeadlineExceeded):
+        gate.admit_waiting(size_bytes=1, ticket=Ticket(0.01))
 
 
 def test_everybody_who_waits_hears_of_the_next_release_and_renewal() -> None:

@@ -240,15 +240,22 @@ def test_one_thread_owns_every_run(make_device: Callable[..., Device]) -> None:
     assert device.session.threads == {"ocrdet-device"}
 
 
-def test_a_dead_device_thread_is_trouble(
+def test_a_dead_device_thread_is_trouble_and_leaves_nobody_waiting(
     make_device: Callable[..., Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Health asks whether the thread lives, and does not wait for it."""
+    """Whatever ends the thread: those who wait are answered, those who come are refused, health says so."""
     device = make_device()
-    with monkeypatch.context() as patch:
-        patch.setattr(device.scheduler, "_thread", threading.Thread())
-        assert device.scheduler.trouble() == "The thread that owns the device has ended."
-    assert device.scheduler.trouble() is None
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    first = device.keep_busy()
+    (queued,) = device.gather(1.0)
+    monkeypatch.setattr(device.scheduler, "_take", lambda: 1 / 0)
+    device.let_go()
+    assert mark_of(first) == 0.0
+    with pytest.raises(DeviceLost, match="has ended"):
+        queued.result(PATIENCE_S)
+    assert "has ended: ZeroDivisionError" in (device.scheduler.trouble() or "")
+    with pytest.raises(NotReady):
+        device.scheduler.infer(make_tensor(2.0), Ticket())
 
 
 def test_closing_finishes_what_is_queued_refuses_the_rest_and_frees_the_session_once(

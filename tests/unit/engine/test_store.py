@@ -177,3 +177,15 @@ def test_a_built_in_model_without_its_file_names_the_distribution(
     fake_distribution(monkeypatch, built_in)
     with pytest.raises(ModelNotFound, match=r"carrier does not hold carrier/tiny\.onnx"):
         find_model("tiny")
+
+
+def test_a_known_file_under_a_wrong_preset_is_refused(built_in: Path) -> None:
+    """A wrong normalisation still finds clean text, only worse: nobody would notice."""
+    (built_in / "copy.onnx").write_bytes(BYTES)
+    source = {"distribution": "carrier", "resource": "carrier/tiny.onnx"}
+    make_folder(built_in / "models" / "tiny", sha256=hashlib.sha256(BYTES).hexdigest(), source=source)
+    with pytest.raises(
+        ManifestInvalid, match=r"is the built-in model tiny, whose preset is mmocr, not webui"
+    ):
+        find_model(str(built_in / "copy.onnx"), "webui")
+    assert find_model(str(built_in / "copy.onnx"), "mmocr").manifest.preset == "mmocr"

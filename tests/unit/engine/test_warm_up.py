@@ -49,7 +49,7 @@ def test_a_map_that_does_not_lie_over_its_image_is_refused(shape: tuple[int, ...
     """A recogniser, a classifier, or a detector that answers at a quarter of the size."""
     session = FakeSession()
     session.answer = lambda batch: np.zeros((len(batch), *shape[1:]), np.float32)
-    with pytest.raises(ManifestInvalid, match=r"1 images of 32x64 the graph answers .* not a DB one"):
+    with pytest.raises(ManifestInvalid, match=r"batch of 1, 32x64 pixels, the graph answers .* not a DB one"):
         warm_up(session, [(32, 64)], (1,))
 
 

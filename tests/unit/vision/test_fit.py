@@ -166,7 +166,7 @@ def test_an_image_that_fits_as_it_is_is_not_resampled() -> None:
 )
 @pytest.mark.parametrize("mode", ["letterbox", "stretch"])
 def test_what_is_seen_at_a_place_lies_at_that_place(width: int, height: int, mode: Fit) -> None:
-    """The centre of gravity of a drawn spot, found in the fitted pixels, is back within two thirds of a pixel."""
+    """The centre of gravity of a drawn spot in the fitted pixels is back within two thirds of a pixel."""
     pixels = np.zeros((height, width, 3), np.uint8)
     left, top, side = width // 3, height // 2, height // 10
     cv2.rectangle(pixels, (left, top), (left + side - 1, top + side - 1), (255, 255, 255), -1)
