@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.system.server import COMMAND, ENVIRONMENT, run_ocrdet
+
 SAMPLE = Path(__file__).resolve().parents[2] / "examples/sample.png"
-COMMAND = [sys.executable, "-c", "import sys; from ocrdet.cli import main; sys.exit(main())"]
-# Settings of the shell that runs the tests are not those of the tests.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OCRDET_")}
-
-
-def ocrdet(
-    *arguments: str | Path, stdin: bytes = b"", **variables: str
-) -> subprocess.CompletedProcess[bytes]:
-    """What the command wrote and how it ended."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        env=ENVIRONMENT | variables,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_the_sample_has_its_lines_found_straight_and_turned(tmp_path: Path) -> None:
     """`make demo` shows what the service does: table cells, both scripts, the stamp and the margin."""
-    answer = ocrdet("detect", SAMPLE, "--draw", tmp_path / "drawn")
+    answer = run_ocrdet("detect", SAMPLE, "--draw", tmp_path / "drawn")
     assert answer.returncode == 0, answer.stderr.decode()
     found = json.loads(answer.stdout)
     assert found["path"] == str(SAMPLE)
@@ -53,7 +36,7 @@ def test_one_failure_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
     """Folder, missing file and standard input give their lines in order, and the status tells of failures."""
     (tmp_path / "a.png").write_bytes(b"no image")
     Image.new("RGB", (64, 64), "white").save(tmp_path / "b.png")
-    answer = ocrdet(
+    answer = run_ocrdet(
         "detect", tmp_path, tmp_path / "none.png", "-", "--score-threshold", "0.3", stdin=SAMPLE.read_bytes()
     )
     assert answer.returncode == 1
@@ -86,7 +69,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
 
 def test_the_doctor_finds_this_machine_fit() -> None:
     """With defaults and a free port nothing fails, and a real detection was made."""
-    answer = ocrdet("doctor", "--json", OCRDET_PORT="0")
+    answer = run_ocrdet("doctor", "--json", variables={"OCRDET_PORT": "0"})
     report = json.loads(answer.stdout)
     failed = [finding for finding in report["findings"] if finding["status"] == "fail"]
     assert (answer.returncode, failed) == (0, [])
@@ -96,7 +79,9 @@ def test_the_doctor_finds_this_machine_fit() -> None:
 
 def test_the_doctor_fails_with_what_to_do() -> None:
     """A misspelt variable and a model that is not there are told in one report."""
-    answer = ocrdet("doctor", OCRDET_PROT="1", OCRDET_PORT="0", OCRDET_MODEL="no-such-model")
+    answer = run_ocrdet(
+        "doctor", variables={"OCRDET_PROT": "1", "OCRDET_PORT": "0", "OCRDET_MODEL": "no-such-model"}
+    )
     assert answer.returncode == 1
     lines = answer.stdout.decode().splitlines()
     assert any(line.startswith("fail") and "Did you mean OCRDET_PORT?" in line for line in lines)
@@ -105,7 +90,7 @@ def test_the_doctor_fails_with_what_to_do() -> None:
 
 def test_the_built_in_model_is_there_and_right() -> None:
     """Its file comes with a locked distribution and has the checksum of its manifest."""
-    answer = ocrdet("models", "list", "--json")
+    answer = run_ocrdet("models", "list", "--json")
     assert answer.returncode == 0
     assert [(row["name"], row["state"]) for row in json.loads(answer.stdout)] == [("ppocrv6-det-small", "ok")]
 
@@ -113,7 +98,7 @@ def test_the_built_in_model_is_there_and_right() -> None:
 @pytest.mark.parametrize("option", [["--scene", "street"], ["--iou-threshold", "2"], ["--max-regions", "0"]])
 def test_a_wrong_option_is_refused_before_the_model_is_loaded(option: list[str]) -> None:
     """The sentence is the one that the service gives, with the range."""
-    answer = ocrdet("detect", SAMPLE, *option)
+    answer = run_ocrdet("detect", SAMPLE, *option)
     assert (answer.returncode, answer.stdout) == (2, b"")
     assert b"must be" in answer.stderr
     assert answer.stderr.count(b"\n") == 1
@@ -123,7 +108,7 @@ def test_serve_refuses_a_taken_port_in_one_line() -> None:
     """The most common mistake gets a sentence, not a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        answer = ocrdet("serve", "--port", port)
+        answer = run_ocrdet("serve", "--port", port)
     assert answer.returncode == 2
     assert port.encode() in answer.stderr
     assert answer.stderr.count(b"\n") == 1

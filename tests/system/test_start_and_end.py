@@ -1,0 +1,127 @@
+"""A server that cannot work does not start, and says why in one line; one that ends, ends in order."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ocrdet.engine.store import MODEL_FILE
+from tests.system.conftest import write_model
+from tests.system.images import assert_found, draw_page
+from tests.system.server import ServerProcess, assert_problem, run_ocrdet, wait_for
+
+PAGE = draw_page()
+
+
+def assert_refused(*words: str, **variables: str) -> None:
+    """`ocrdet serve` ends at once with one sentence in which these words are."""
+    answer = run_ocrdet("serve", variables={"OCRDET_PORT": "0"} | variables)
+    sentence = answer.stderr.decode()
+    assert (answer.returncode, answer.stdout) == (2, b""), sentence
+    assert sentence.count("\n") == 1
+    assert all(word in sentence for word in words), sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "OCRDET_MAX_BODY_BYTE",
+            "1",
+            ("OCRDET_MAX_BODY_BYTE is no setting", "Did you mean OCRDET_MAX_BODY_BYTES?"),
+        ),
+        ("OCRDET_COLOUR", "red", ("OCRDET_COLOUR is no setting", "ocrdet serve --help")),
+        ("OCRDET_PORT", "99999", ("OCRDET_PORT='99999'", "65535")),
+        ("OCRDET_MAX_IMAGE_PIXELS", "many", ("OCRDET_MAX_IMAGE_PIXELS='many'", "integer")),
+        ("OCRDET_DEVICE", "tpu", ("OCRDET_DEVICE='tpu'", "'cuda'")),
+        ("OCRDET_HOST", "no such host", ("OCRDET_HOST=no such host",)),
+        ("OCRDET_MODEL", "/nowhere/model.onnx", ("/nowhere/model.onnx", "ppocrv6-det-small")),
+        ("OCRDET_API_KEYS_FILE", "/nowhere/keys", ("OCRDET_API_KEYS_FILE", "/nowhere/keys")),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused(name: str, value: str, words: tuple[str, ...]) -> None:
+    """With its name, what is wrong, and what to do."""
+    assert_refused(*words, **{name: value})
+
+
+def test_a_model_folder_without_its_file_is_refused(tmp_path: Path) -> None:
+    """The missing file is named."""
+    (write_model(tmp_path) / MODEL_FILE).unlink()
+    assert_refused(f"holds no {MODEL_FILE}", OCRDET_MODEL=str(tmp_path))
+
+
+def test_a_manifest_with_another_checksum_is_refused(tmp_path: Path) -> None:
+    """Both checksums are shown."""
+    wrong = "0" * 64
+    write_model(tmp_path, sha256=wrong)
+    assert_refused("SHA-256", wrong, OCRDET_MODEL=str(tmp_path))
+
+
+def test_a_tampered_model_is_refused(tmp_path: Path) -> None:
+    """One bit in the middle of the weights is enough."""
+    model = write_model(tmp_path) / MODEL_FILE
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    model.unlink()
+    model.write_bytes(data)
+    assert_refused("was changed or only half copied", OCRDET_MODEL=str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"])
+def test_another_opencv_beside_is_refused(tmp_path: Path, name: str) -> None:
+    """They overwrite each other's files; the command that mends it is named."""
+    folder = tmp_path / f"{name.replace('-', '_')}-4.11.0.86.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 4.11.0.86\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    assert_refused(name, "pip uninstall -y", "pip install opencv-python-headless", PYTHONPATH=path)
+
+
+def test_a_server_told_to_end_finishes_what_it_has(tmp_path: Path, small_model: Path) -> None:
+    """Readiness says no first while requests are served; what is under way is answered; the code is 0."""
+    data = PAGE.file("png")
+    settings = {"OCRDET_DRAIN_DELAY_SECONDS": "60", "OCRDET_MODEL": str(small_model)}
+    with ServerProcess(tmp_path, **settings) as server, server.uploading(data, 100) as upload:
+        wait_for(lambda: not server.idle(), "the request to be admitted")
+        server.process.terminate()
+        wait_for(lambda: server.client.get("/readyz").status_code == 503, "readiness to say no")
+        assert server.client.get("/readyz").json()["checks"]["shutdown"] == "draining"
+        assert server.client.get("/healthz").status_code == 503
+        assert server.client.get("/livez").status_code == 200
+        assert_found(server.found(data), PAGE.boxes)
+        # A second signal skips the delay.
+        server.process.terminate()
+        wait_for(lambda: refuses(server), "new connections to be refused")
+        assert server.process.poll() is None
+        answer = upload.finish()
+        assert answer.status_code == 200
+        assert_found(answer.json(), PAGE.boxes)
+        assert server.ended() == 0
+
+
+def test_a_request_that_never_ends_is_given_up_when_the_drain_is_over(
+    tmp_path: Path, small_model: Path
+) -> None:
+    """It is told to come back, and the process still ends in order."""
+    settings = {"OCRDET_DRAIN_TIMEOUT_SECONDS": "0.3", "OCRDET_MODEL": str(small_model)}
+    with ServerProcess(tmp_path, **settings) as server, server.uploading(PAGE.file("png"), 100) as upload:
+        wait_for(lambda: not server.idle(), "the request to be admitted")
+        server.process.terminate()
+        answer = upload.answer()
+        assert_problem(answer, 503, "draining")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert server.ended(error="timeout graceful shutdown exceeded") == 0
+
+
+def refuses(server: ServerProcess) -> bool:
+    """Whether nobody listens any more."""
+    try:
+        httpx.get(f"{server.url}/livez")
+    except httpx.ConnectError:
+        return True
+    except httpx.TransportError:
+        return False  # just then closing
+    return False
