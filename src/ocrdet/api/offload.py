@@ -80,6 +80,7 @@ class Offloaded(Generic[T]):
 
     def _run(self) -> T:
         self._ticket.dequeue()
+        self._ticket.check("queue")
         call, self._call = self._call, None
         if call is None:
             raise Cancelled("Dropped before it began.", stage="queue")
