@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrdet.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
 BACKLOG = 2048
+# Where `make run` is typed.
+SAMPLE = Path("examples/sample.png")
 # Whoever may reach the folder may connect, as with a TCP port on the loopback address.
 UDS_MODE = 0o666
 
@@ -45,10 +47,11 @@ class Listener:
 
     @property
     def curl(self) -> str:
-        """A line that tries the service."""
+        """A line that tries the service, with the project's sample picture where it is at hand."""
+        picture = SAMPLE if SAMPLE.is_file() else "photo.jpg"
         if self.path is not None:
-            return f"curl --unix-socket {self.path} -F file=@photo.jpg http://localhost/detect"
-        return f"curl -F file=@photo.jpg {self.url}/detect"
+            return f"curl --unix-socket {self.path} -F file=@{picture} http://localhost/detect"
+        return f"curl -F file=@{picture} {self.url}/detect"
 
     def __enter__(self) -> Listener:
         """Use the listener for a block."""

@@ -78,11 +78,17 @@ def test_a_stale_socket_is_replaced_and_anything_else_is_left_alone(tmp_path: Pa
         Listener.open("127.0.0.1", 0, tmp_path / "missing" / "x.sock")
 
 
-def test_the_ready_line_names_a_url_that_works() -> None:
-    """Also where port 0 has picked a port, and for IPv6."""
+def test_the_ready_line_names_a_url_and_a_picture_that_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where port 0 has picked a port; the sample picture where it is at hand."""
+    monkeypatch.chdir(tmp_path)
     with Listener.open("127.0.0.1", 0) as listener:
         assert listener.url == f"http://127.0.0.1:{listener.sock.getsockname()[1]}"
         assert listener.curl == f"curl -F file=@photo.jpg {listener.url}/detect"
+        (tmp_path / "examples").mkdir()
+        (tmp_path / "examples" / "sample.png").touch()
+        assert listener.curl == f"curl -F file=@examples/sample.png {listener.url}/detect"
 
 
 def test_a_signal_lets_work_finish_and_ends_with_code_0() -> None:
