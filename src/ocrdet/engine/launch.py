@@ -64,8 +64,10 @@ class Engine:
 
     def describe(self) -> dict[str, object]:
         """What runs, where and how wide, as JSON can say it."""
+        runtime = runtime_facts()
         return {
-            "onnxruntime": runtime_facts()["version"],
+            "onnxruntime": runtime["version"],
+            "cuda": runtime["cuda"],
             "provider": self.provider,
             "shapes": [list(shape) for shape in self.shapes],
             "batch_sizes": list(self.batch_sizes),

@@ -145,8 +145,12 @@ def default_device() -> str:
 
 
 def runtime_facts() -> dict[str, object]:
-    """Version and providers of the installed ONNX Runtime."""
-    return {"version": ort.__version__, "providers": ort.get_available_providers()}
+    """Version and providers of the installed ONNX Runtime, and the CUDA it was built with, if any."""
+    return {
+        "version": ort.__version__,
+        "providers": ort.get_available_providers(),
+        "cuda": getattr(ort, "cuda_version", None) or None,
+    }
 
 
 def propose_for_file(path: Path) -> list[str]:
