@@ -106,13 +106,14 @@ def _launch_on_cpu(
     alone: Callable[[], bool],
     metrics: Metrics | None,
 ) -> Engine:
-    def open_warm(threads_per_run: int) -> WarmSession:
-        session = OrtSession(files.path, files.manifest, SessionPlan(device, threads=threads_per_run))
+    def open_warm(threads_per_run: int, lanes: int) -> WarmSession:
+        plan = SessionPlan(device, threads=threads_per_run, lanes=lanes)
+        session = OrtSession(files.path, files.manifest, plan)
         return make_warm(session, files.manifest.shapes, 1)
 
-    narrow = open_warm(1)
+    narrow = open_warm(1, threads.lanes)
     # A lone request is a third faster on all threads; a second session of the same file costs little memory.
-    wide = open_warm(threads.wide_threads) if threads.wide_threads > 1 else None
+    wide = open_warm(threads.wide_threads, 1) if threads.wide_threads > 1 else None
     scheduler = LaneScheduler(
         narrow.session,
         wide.session if wide else None,

@@ -64,11 +64,13 @@ class SessionPlan:
     Attributes:
         device: cpu, cuda, tensorrt or openvino.
         threads: Threads inside one run on the CPU.
+        lanes: Runs at one time that the session is made for; only OpenVINO wants to know beforehand.
         gpu_mem_limit_bytes: Fuse for the CUDA arena; 0 sets none.
     """
 
     device: str = "cpu"
     threads: int = 1
+    lanes: int = 1
     gpu_mem_limit_bytes: int = 0
 
 
@@ -213,7 +215,14 @@ def _provider_options(plan: SessionPlan) -> dict[str, str]:
             options["gpu_mem_limit"] = str(plan.gpu_mem_limit_bytes)
         return options
     if plan.device == "openvino":
-        return {"device_type": "CPU", "precision": "FP32", "num_of_threads": str(plan.threads)}
+        # Its threads are those of all streams together, and callers queue up for a stream.
+        threads, streams = str(plan.threads * plan.lanes), str(plan.lanes)
+        return {
+            "device_type": "CPU",
+            "precision": "FP32",
+            "num_of_threads": threads,
+            "num_streams": streams,
+        }
     return {}
 
 

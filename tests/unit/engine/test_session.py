@@ -9,7 +9,14 @@ import onnxruntime as ort
 import pytest
 
 from ocrdet.engine.manifest import complete_manifest
-from ocrdet.engine.session import PROVIDERS, OrtSession, SessionPlan, default_device, runtime_facts
+from ocrdet.engine.session import (
+    PROVIDERS,
+    OrtSession,
+    SessionPlan,
+    _provider_options,
+    default_device,
+    runtime_facts,
+)
 from ocrdet.errors import (
     ConfigurationError,
     DeviceLost,
@@ -241,3 +248,11 @@ def test_a_session_on_the_cpu_names_its_provider(tmp_path: Path) -> None:
     session = make_session(detector_graph(tmp_path / "tiny.onnx"))
     assert session.provider == "CPUExecutionProvider"
     session.close()
+
+
+def test_openvino_is_told_its_threads_and_lanes_beforehand() -> None:
+    """Its callers share the session's streams; with one stream the lanes would wait for each other."""
+    options = _provider_options(SessionPlan("openvino", threads=1, lanes=4))
+    assert options["num_of_threads"] == options["num_streams"] == "4"
+    wide = _provider_options(SessionPlan("openvino", threads=4))
+    assert (wide["num_of_threads"], wide["num_streams"]) == ("4", "1")
