@@ -44,6 +44,8 @@ and `_count`. The standard `process_*` and `python_*` metrics of the Python clie
 """
 CLI_PAGE = """# Command line
 
+After `make install` the command is `.venv/bin/ocrdet`.
+
 Exit status of every command: 0 done, 1 failed in part or in whole, 2 wrong usage or configuration, 130
 interrupted, 141 the reader of its output has gone.
 """

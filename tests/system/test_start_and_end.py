@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -11,9 +14,33 @@ import pytest
 from ocrdet.engine.store import MODEL_FILE
 from tests.system.conftest import write_model
 from tests.system.images import assert_found, draw_page
-from tests.system.server import ServerProcess, assert_problem, run_ocrdet, wait_for
+from tests.system.server import (
+    COMMAND,
+    ENVIRONMENT,
+    PATIENCE_S,
+    ServerProcess,
+    assert_problem,
+    run_ocrdet,
+    wait_for,
+)
 
 PAGE = draw_page()
+# A server whose device takes an image and never gives it back.
+NEVER_ANSWERS = """
+import sys, threading
+from pathlib import Path
+from ocrdet.api import app
+from ocrdet.settings import Settings
+from tests.fakes import FakeDetector
+
+class Stuck(FakeDetector):
+    def detect(self, *_, **__):
+        Path("busy").touch()
+        threading.Event().wait()
+
+app._open_detector = lambda *_: Stuck()
+sys.exit(app.serve(Settings.from_environment({}, uds="socket")))
+"""
 
 
 def assert_refused(*words: str, **variables: str) -> None:
@@ -114,6 +141,50 @@ def test_a_request_that_never_ends_is_given_up_when_the_drain_is_over(
         assert_problem(answer, 503, "draining")
         assert int(answer.headers["retry-after"]) >= 1
         assert server.ended(error="timeout graceful shutdown exceeded") == 0
+
+
+def test_a_server_told_to_end_while_its_model_loads_ends_in_order(tmp_path: Path) -> None:
+    """Not with an abort from the thread that loads it."""
+    uds = tmp_path / "socket"
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "serve", "--uds", str(uds)], env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(uds)), base_url="http://localhost") as client:
+            wait_for(lambda: uds.exists() and client.get("/livez").status_code == 200, "the server to live")
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_second_signal_ends_a_server_whose_device_never_answers(tmp_path: Path) -> None:
+    """Python would wait for the thread for ever."""
+    paths = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", NEVER_ANSWERS],
+            env=ENVIRONMENT | paths,
+            cwd=tmp_path,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        wait_for(lambda: b"is ready on" in log.read_bytes(), "the server to be ready")
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(tmp_path / "socket"))
+            connection.sendall(b"POST /detect HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
+            wait_for((tmp_path / "busy").exists, "the device to be busy")
+            process.terminate()
+            wait_for(lambda: b"Stopping" in log.read_bytes(), "the end to begin")
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def refuses(server: ServerProcess) -> bool:

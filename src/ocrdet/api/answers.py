@@ -104,7 +104,8 @@ def _regions(detection: Detection, options: DetectOptions) -> list[dict[str, obj
     high = np.maximum(np.maximum(first, second), np.maximum(third, fourth))
     boxes = np.concatenate([low, high], axis=1)
     scores = np.round([region.score for region in regions], SCORE_DIGITS)
-    columns = (quads.tolist(), boxes.tolist(), scores.tolist(), np.round(angles, ANGLE_DIGITS).tolist())
+    angles = np.round(angles, ANGLE_DIGITS) + 0.0  # -0.0 becomes 0.0
+    columns = (quads.tolist(), boxes.tolist(), scores.tolist(), angles.tolist())
     rows: list[dict[str, object]] = [
         {"quad": quad, "box": box, "score": score, "angle": angle, "line": region.line}
         for region, quad, box, score, angle in zip(regions, *columns, strict=True)

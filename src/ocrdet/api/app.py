@@ -103,10 +103,13 @@ def serve(settings: Settings) -> int:
                 drain_timeout_s=settings.drain_timeout_seconds,
             )
             exit_code = server.run_on(listener)
+            # After a second signal uvicorn leaves without the end of the lifespan.
+            app.state.service.close(CLOSE_SECONDS)
     finally:
         log_writer.close()
     if app.state.service.stuck:
-        # Python would wait for its threads, and a device that is lost may never let them go.
+        # Python would wait for its threads, and a device that is lost may never let them go; a thread that is
+        # loading the model would abort the process.
         os._exit(exit_code)
     return exit_code
 

@@ -165,7 +165,9 @@ class Batch:
     async def _work(self, image: BatchImage, slot: Slot) -> None:
         self.results[image.index] = await self._result(image, slot)
         self.finished.put_nowait(image.index)
-        slot.renew()
+        # At the deadline a thread may still be at work on its pixels.
+        if (work := self._slots[slot]) is not None:
+            work.when_ended(slot.renew)
         self._free.put_nowait(slot)
 
     async def _result(self, image: BatchImage, slot: Slot) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ocrdet.api.problems import forget_frames
 from ocrdet.errors import Cancelled, DeadlineExceeded, Draining, OcrdetError
 from ocrdet.telemetry.metrics import CANCEL_STAGES
 
@@ -91,8 +92,10 @@ class Offloaded(Generic[T]):
         self._call = None
         if future.cancelled():
             self._metrics.count_cancelled("queue")
-        elif isinstance(error := future.exception(), OcrdetError):
-            count_given_up(error, self._metrics)
+        elif (error := future.exception()) is not None:
+            forget_frames(error)
+            if isinstance(error, OcrdetError):
+                count_given_up(error, self._metrics)
 
 
 def count_given_up(error: OcrdetError, metrics: Metrics) -> None:

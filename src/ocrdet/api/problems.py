@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -112,3 +113,14 @@ def problem_of(error: Exception) -> Problem:
     elif isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="ocrdet"'
     return Problem(kind, error.detail, error.facts, headers)
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Drop what the calls that failed still hold, once nothing but the error's words are wanted.
+
+    An error, its traceback and the work that failed refer to each other: the image that they hold would stay
+    in memory until the garbage collector comes by.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

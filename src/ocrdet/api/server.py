@@ -109,7 +109,7 @@ class Server(uvicorn.Server):
         detector = self._service.loaded()
         if detector is not None:
             detector.gate.drain()
-            logger.info("Stopping: %d images are finished first.", detector.gate.inflight_images)
+            logger.info("Stopping; images in work, finished first: %d.", detector.gate.inflight_images)
         await super().shutdown(sockets)
 
 

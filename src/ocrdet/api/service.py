@@ -47,7 +47,7 @@ class Service:
         keys: API keys, or None where everybody may ask.
         draining: Whether readiness says no because the process is about to end.
         failure: Why the model could not be loaded, if so.
-        stuck: Whether something still ran in native code when the process wanted to end.
+        stuck: Whether the model still ran, or was being loaded, when the process wanted to end.
         settled: Set once the model is loaded, or cannot be.
         on_ready: Called in the loading thread when the model serves.
         on_failure: Called in the loading thread when the model cannot be loaded.
@@ -71,9 +71,13 @@ class Service:
         threading.Thread(target=self._load, args=(load,), name="ocrdet-load", daemon=True).start()
 
     def close(self, patience_s: float) -> None:
-        """Free the model once what runs has ended, waiting for it no longer than `patience_s`."""
+        """Free the model once what runs has ended, waiting for it no longer than `patience_s`.
+
+        A second call does nothing.
+        """
         detector, self._detector = self._detector, None
         if detector is None:
+            self.stuck = self.stuck or not self.settled.is_set()
             return
         closer = threading.Thread(target=detector.close, name="ocrdet-close", daemon=True)
         closer.start()

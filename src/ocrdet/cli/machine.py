@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 # Measured with the embedded model: the process with its sessions, and what each run holds beside it.
-PROCESS_BYTES = 300 * MIB
+PROCESS_BYTES = 400 * MIB
 LANE_BYTES = 100 * MIB
 # Three channels, and once more for the upright copy or a format that is not RGB.
 BYTES_PER_PIXEL = 3 * 2

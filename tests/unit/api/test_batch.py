@@ -220,25 +220,29 @@ def test_images_whose_pixels_do_not_fit_together_wait_for_each_other() -> None:
 
 
 def test_images_not_done_by_the_deadline_say_so_one_by_one(client: Client, detector: FakeDetector) -> None:
-    """What was done in time is not lost."""
+    """What was done in time is not lost, and what is late keeps its pixels until it has really ended."""
     slow = threading.Event()
 
     original = detector.detect
 
-    def detect(data: bytes, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the original
+    def detect(data: bytes, *args: Any, slot: Slot, **options: Any) -> Any:  # noqa: ANN401 - as the original
         if data == b"slow":
+            slot.reserve_pixels(detector.pixels)
             slow.wait(PATIENCE_S)
-        return original(data, *args, **options)
+        return original(data, *args, slot=slot, **options)
 
-    detector.detect = detect  # type: ignore[method-assign]
+    detector.detect = detect  # type: ignore[method-assign, assignment]
     answer = client.post(
         "/detect/batch",
         json={"images": texts(b"fast", b"slow")},
         headers={"x-request-timeout-ms": "300"},
     )
-    slow.set()
     assert slugs(answer.json()["results"]) == ["ok", "deadline-exceeded"]
+    # The late image's thread has not ended.
+    assert detector.gate._pixels == detector.pixels
+    slow.set()
     assert detector.gate.wait_idle(PATIENCE_S)
+    assert detector.gate._pixels == 0
 
 
 def test_ndjson_has_one_result_per_line(client: Client) -> None:

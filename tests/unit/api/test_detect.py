@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gc
+import threading
+import tracemalloc
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from ocrdet.api.detect import preferred_format
@@ -16,12 +20,13 @@ from ocrdet.errors import (
     TruncatedImage,
     UnsupportedFormat,
 )
-from tests.fakes import IMAGE, FakeDetector, client_of, make_app, make_detection
+from tests.fakes import IMAGE, PATIENCE_S, FakeDetector, client_of, make_app, make_detection, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ocrdet.engine.ticket import Ticket
     from tests.fakes import Client
 
 
@@ -247,3 +252,38 @@ def test_timings_and_warnings_of_the_detection_are_in_the_answer() -> None:
     assert answer["warnings"][0]["code"] == "no_text_found"
     assert answer["timings_ms"]["inference"] == 4.0
     assert 0 < answer["timings_ms"]["total"] != 15.0
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_body_that_failed_is_not_kept_in_memory(detector: FakeDetector, *, late: bool) -> None:
+    """Not even until the garbage collector comes by, and not if nobody waited for the failure any more."""
+    body, go_on = bytes(2 << 20), threading.Event()
+
+    def decode(_: bytes) -> None:
+        error = ValueError("torn")
+        raise error
+
+    def detect(data: bytes, *_: object, ticket: Ticket, **__: object) -> None:
+        assert not late or go_on.wait(PATIENCE_S)
+        ticket.check("postprocess")
+        try:
+            decode(data)
+        except ValueError as error:
+            raise CorruptImage("torn") from error
+
+    detector.detect = detect  # type: ignore[method-assign, assignment]
+    gc.disable()
+    try:
+        with running(make_app(detector)) as live:
+            url, headers = f"{live.url}/detect", {"x-request-timeout-ms": "300"}
+            tracemalloc.start()
+            response = httpx.post(url, content=body, headers=headers, timeout=PATIENCE_S)
+            go_on.set()
+            assert detector.gate.wait_idle(PATIENCE_S)
+        # Measured when the server has ended, and no thread is on its way out of anything.
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert response.status_code == (504 if late else 422)
+    assert held_bytes < len(body)

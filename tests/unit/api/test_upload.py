@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from ocrdet.api.upload import decode_base64, read_upload
+from ocrdet.api.upload import MAX_JSON_VALUES, decode_base64, read_upload
 from ocrdet.errors import InvalidParameter, MissingImage
 
 IMAGE = bytes(range(256)) * 4
@@ -121,6 +121,14 @@ def test_json_without_an_image_says_so(body: bytes) -> None:
 def test_malformed_json_is_an_invalid_parameter(body: bytes) -> None:
     """Never an internal error, whatever was sent."""
     with pytest.raises(InvalidParameter):
+        read_upload(body, "application/json")
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"255"])
+def test_json_of_very_many_values_is_refused_before_it_is_parsed(value: bytes) -> None:
+    """It would take many times its size in memory, and stop every other thread meanwhile."""
+    body = b'{"image": [' + b",".join([value] * (MAX_JSON_VALUES + 1)) + b"]}"
+    with pytest.raises(InvalidParameter, match="more than 100000 values"):
         read_upload(body, "application/json")
 
 
