@@ -68,6 +68,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._service: Service = app.state.service
         self._drain_delay_s = drain_delay_s
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -76,9 +77,8 @@ class Server(uvicorn.Server):
         first, self._service.draining = not self._service.draining, True
         if self.should_exit:
             self.force_exit = True
-        elif first and self._drain_delay_s > 0:
+        elif first and self._drain_delay_s > 0 and (loop := self._loop) is not None:
             logger.info("Stopping in %g s; readiness says no from now on.", self._drain_delay_s)
-            loop = self._loop
             loop.call_soon_threadsafe(loop.call_later, self._drain_delay_s, self.stop)
         else:
             self.should_exit = True

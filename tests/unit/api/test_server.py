@@ -171,3 +171,10 @@ def test_new_work_on_an_old_connection_is_refused_while_draining() -> None:
         response = http.post("/detect", content=IMAGE)
         assert (response.status_code, response.json()["type"]) == (503, "urn:ocrdet:problem:draining")
         assert response.headers["retry-after"] == "1"
+
+
+def test_a_signal_before_the_loop_turns_ends_at_once() -> None:
+    """Nobody is served yet, so there is nothing to keep serving for the drain delay."""
+    server = Server(make_app(FakeDetector()), drain_delay_s=30.0)
+    server.handle_exit(signal.SIGTERM, None)
+    assert server.should_exit
