@@ -17,12 +17,12 @@ from ocrdet.engine.admission import Gate
 from ocrdet.engine.ticket import Ticket
 from ocrdet.engine.workers import Workers
 from ocrdet.errors import MissingImage
+from ocrdet.options import DetectOptions
 from ocrdet.settings import Settings
 from ocrdet.values import (
     DecodedImage,
     Detection,
     DetectionWarning,
-    DetectOptions,
     FitReport,
     ImageHeader,
     ModelIdentity,

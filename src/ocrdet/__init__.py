@@ -21,7 +21,8 @@ from ocrdet.errors import (
 
 if TYPE_CHECKING:
     from ocrdet.detector import Detector, open_detector
-    from ocrdet.values import Detection, DetectOptions, TextRegion
+    from ocrdet.options import DetectOptions
+    from ocrdet.values import Detection, TextRegion
 
 __version__ = metadata.version("ocrdet")
 __all__ = [
@@ -43,7 +44,7 @@ _HOMES = {
     "Detector": "ocrdet.detector",
     "open_detector": "ocrdet.detector",
     "Detection": "ocrdet.values",
-    "DetectOptions": "ocrdet.values",
+    "DetectOptions": "ocrdet.options",
     "TextRegion": "ocrdet.values",
 }
 

@@ -24,12 +24,12 @@ from ocrdet.engine.store import find_model
 from ocrdet.engine.ticket import Ticket
 from ocrdet.engine.workers import Workers
 from ocrdet.errors import SelfTestFailed
+from ocrdet.options import DetectOptions
 from ocrdet.settings import Settings
 from ocrdet.telemetry.stage_clock import StageClock
 from ocrdet.values import (
     DecodedImage,
     Detection,
-    DetectOptions,
     ImageHeader,
     ModelIdentity,
     ModelInput,

@@ -18,7 +18,8 @@ from ocrdet.vision.geometry import displayed_to_stored, quad_angle
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ocrdet.values import DecodedImage, Detection, DetectOptions, ImageHeader
+    from ocrdet.options import DetectOptions
+    from ocrdet.values import DecodedImage, Detection, ImageHeader
 
 JSON_MEDIA_TYPE = "application/json"
 ImageFormat = Literal["png", "jpeg"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ocrdet.api.forms import FormReader, Part
     from ocrdet.api.request import Body
     from ocrdet.api.service import Limits
-    from ocrdet.values import DetectOptions
+    from ocrdet.options import DetectOptions
 
 NO_IMAGES = 'The batch holds no image; send file parts, or {"images": ["<base64>", ...]}.'
 

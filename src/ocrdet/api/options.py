@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ocrdet.errors import InvalidParameter
-from ocrdet.values import FITS, FRAMES, MAX_REGIONS_LIMIT, SCENES, DetectOptions
+from ocrdet.options import FITS, FRAMES, MAX_REGIONS_LIMIT, SCENES, DetectOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ocrdet.api.answers import ImageFormat
     from ocrdet.cli.sources import Source
     from ocrdet.detector import Detector
-    from ocrdet.values import Detection, DetectOptions
+    from ocrdet.options import DetectOptions
+    from ocrdet.values import Detection
 
 
 @dataclass(frozen=True, slots=True)

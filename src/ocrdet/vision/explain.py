@@ -9,7 +9,8 @@ import numpy as np
 from ocrdet.values import DetectionWarning
 
 if TYPE_CHECKING:
-    from ocrdet.values import DecodedImage, DetectOptions, FitReport, Thresholds
+    from ocrdet.options import DetectOptions
+    from ocrdet.values import DecodedImage, FitReport, Thresholds
     from ocrdet.vision.regions import FoundRegions
 
 # Below this, ghost regions come faster than NMS at its default can drop them.

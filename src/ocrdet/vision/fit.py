@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ocrdet.values import Fit
+    from ocrdet.options import Fit
 
 Shape = tuple[int, int]
 # Below half size a linear filter skips source pixels, and thin strokes with them.

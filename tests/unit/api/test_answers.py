@@ -8,7 +8,8 @@ import json
 import pytest
 
 from ocrdet.api.answers import detection_dict, detection_json, webui_json
-from ocrdet.values import DetectOptions, ImageHeader, TextRegion
+from ocrdet.options import DetectOptions
+from ocrdet.values import ImageHeader, TextRegion
 from tests.fakes import make_detection, make_region
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ocrdet.api.options import OPTIONS, collect_pairs, read_options
 from ocrdet.errors import InvalidParameter
-from ocrdet.values import DetectOptions
+from ocrdet.options import DetectOptions
 
 
 def test_no_options_are_the_documented_defaults() -> None:

@@ -14,9 +14,9 @@ from ocrdet.cli.batch import Job, detect_in_order
 from ocrdet.cli.sources import Source, find_sources
 from ocrdet.engine.workers import Workers
 from ocrdet.errors import CorruptImage, QueueFull
+from ocrdet.options import DetectOptions
 from ocrdet.values import (
     Detection,
-    DetectOptions,
     FitReport,
     ImageHeader,
     ModelIdentity,

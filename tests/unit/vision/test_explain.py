@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ocrdet.options import DetectOptions
 from ocrdet.values import (
     DecodedImage,
     DetectionWarning,
-    DetectOptions,
     FitReport,
     ImageHeader,
     TextRegion,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrdet.values import Fit, FitReport, Placement
+from ocrdet.options import Fit
+from ocrdet.values import FitReport, Placement
 from ocrdet.vision.fit import FitPlan, Shape, fit_image, plan_fit
 
 SHAPES: tuple[Shape, ...] = ((800, 800), (800, 608), (608, 800), (800, 320), (320, 800))
