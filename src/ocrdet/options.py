@@ -34,6 +34,7 @@ class DetectOptions:
     polygons: bool = False
     coordinates: Frame = "displayed"
     normalized: bool = False
+    allow_truncated: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is out of range, so that no later stage has to ask."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Box = tuple[float, float, float, float]
     Word = tuple[str, int, int, float]
 
-FORMATS = ("jpeg", "png", "webp", "bmp", "tiff", "gif")
+FORMATS = ("jpeg", "png", "webp", "bmp", "tiff", "gif", "avif", "jpeg2000")
 INK, PAPER = (20, 20, 20), (250, 250, 250)
 # Text, left edge, baseline, size: no turn or mirror image of the page has words where it has them.
 WORDS: tuple[Word, ...] = (("HARBOUR", 30, 70, 1.7), ("4096", 330, 160, 1.7))
@@ -95,7 +95,7 @@ def put_word(pixels: NDArray[np.uint8], word: Word, colour: tuple[int, ...] | in
 def save(image: Image.Image, name: str, **options: Any) -> bytes:  # noqa: ANN401 - whatever Pillow takes
     """The image as a file of a format."""
     stream = io.BytesIO()
-    image.save(stream, name, **({"quality": 92} if name in {"jpeg", "webp"} else {}) | options)
+    image.save(stream, name, **({"quality": 92} if name in {"jpeg", "webp", "avif"} else {}) | options)
     return stream.getvalue()
 
 

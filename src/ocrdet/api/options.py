@@ -49,7 +49,9 @@ class Option:
             "number": f"a number between {low} and {high}",
             "integer": f"a whole number between {low} and {high}",
             "boolean": "true or false",
-            "string": f"one of {', '.join(self.facts.get('allowed', []))}",
+            "string": f"one of {', '.join(self.facts.get('allowed', []))}"
+            if "enum" in self.schema
+            else f"like {self.schema.get('example')}",
         }[str(self.schema["type"])]
 
     @property
@@ -65,6 +67,7 @@ class Option:
             InvalidParameter: It is of the wrong kind or outside its range.
         """
         pattern, make, types = _KINDS[str(self.schema["type"])]
+        pattern = str(self.schema.get("pattern", pattern))
         said = re.fullmatch(pattern, raw) is not None if isinstance(raw, str) else type(raw) in types
         # A whole number of JSON may be too large for a float: its range comes first.
         if said and (isinstance(raw, str) or self._allows(raw)) and self._allows(value := make(raw)):
@@ -118,6 +121,7 @@ OPTIONS: dict[str, Option] = {
             "Frame of all points: as a person sees the image, or as the file stores its pixels.",
         ),
         Option("normalized", _FLAG, "Divide points by the width and height of the image."),
+        Option("allow_truncated", _FLAG, "Of a file that ends early read the part that is there."),
         _choice(
             "output",
             OUTPUTS,
@@ -128,19 +132,25 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-def collect_pairs(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+def collect_pairs(
+    pairs: Iterable[tuple[str, object]], known: Mapping[str, Option] = OPTIONS
+) -> dict[str, object]:
     """The raw options of one source, known by name and each given once.
+
+    Args:
+        pairs: Names and values as they came.
+        known: The options that there are.
 
     Raises:
         InvalidParameter: A name is unknown or comes twice.
     """
     given: dict[str, object] = {}
     for name, value in pairs:
-        if name not in OPTIONS:
-            close = difflib.get_close_matches(name[:64], OPTIONS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the options are {', '.join(OPTIONS)}."
+        if name not in known:
+            close = difflib.get_close_matches(name[:64], known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"the options are {', '.join(known)}."
             raise InvalidParameter(
-                f"{name[:64]!r} is no option; {hint}", field=name[:64], allowed=list(OPTIONS)
+                f"{name[:64]!r} is no option; {hint}", field=name[:64], allowed=list(known)
             )
         if name in given:
             raise InvalidParameter(f"{name} is given more than once; give it once.", field=name)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from ocrdet.errors import BodyTooLarge, InvalidParameter, MissingImage
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+_OF_FORMATS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
+_OF_JPEG_2000 = (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx")
+SUFFIXES = frozenset((*_OF_FORMATS, *_OF_JPEG_2000))
 STDIN = "-"
 
 

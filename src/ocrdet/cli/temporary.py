@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,10 +14,19 @@ LEAST_FREE_BYTES = 64 * MIB
 
 
 def prepare_temporary_folder(folder: Path | None) -> None:
-    """Make a folder the one where this process puts temporary files; nothing changes where none is given."""
+    """Make a folder the one where this process puts temporary files.
+
+    Where none is given, the one that TMPDIR names is kept. Python would go on to another, perhaps on another
+    disk, when it cannot write there.
+
+    Raises:
+        ConfigurationError: The given folder is not there, not writable or nearly full.
+    """
     if folder is not None:
         check_temporary_folder(folder)
         tempfile.tempdir = str(folder)
+    elif named := os.environ.get("TMPDIR"):
+        tempfile.tempdir = named
 
 
 def check_temporary_folder(folder: Path) -> int:

@@ -1,182 +1,27 @@
-"""What each container says of its image, read from its structure without decoding a pixel.
+"""What a WebP, a BMP or a GIF says of its image, read from its structure without decoding a pixel.
 
-One reader per format, each given bytes that already carry the format's signature. Readers look at a bounded
-number of segments, so that a hostile file cannot keep them busy. Where the bytes end too early they raise
-what indexing and struct raise, which `ocrdet.vision.header` turns into TruncatedImage.
+Here and in `jpeg`, `png`, `tiff`, `avif` and `jpeg2000`, each reader is given bytes that already carry the
+format's signature. Readers look at a bounded number of segments, so that a hostile file cannot keep them
+busy. Where the bytes end too early they raise what indexing and struct raise, which `ocrdet.vision.header`
+turns into TruncatedImage.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
-from ocrdet.errors import CorruptImage, TruncatedImage, UnsupportedFormat
+from ocrdet.errors import CorruptImage, TruncatedImage
 from ocrdet.values import ImageHeader
 from ocrdet.vision.tiff import exif_orientation
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+SUPPORTED_FORMATS: tuple[str, ...] = ("jpeg", "png", "webp", "bmp", "tiff", "gif", "avif", "jpeg2000")
 
-SUPPORTED_FORMATS: tuple[str, ...] = ("jpeg", "png", "webp", "bmp", "tiff", "gif")
-
-_MAX_SEGMENTS = 65_536  # libpng cuts 20 MiB into 2,560 chunks; no honest file comes near
+_MAX_CHUNKS = 65_536
 _MAX_GIF_BLOCKS = 65_536  # of at most 255 bytes each: 16 MiB
-_MAX_SCANS = 500  # every scan of a progressive JPEG walks the whole picture; encoders write about ten
 
-_EOI, _SOS, _EXIF, _MPF = 0xD9, 0xDA, 0xE1, 0xE2
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PROGRESSIVE_MARKERS = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-_BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
-_JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_MODES = {  # (colour type, bit depth): all that the standard knows
-    **{(0, depth): "L" for depth in (2, 4, 8)},
-    **{(3, depth): "P" for depth in (1, 2, 4, 8)},
-    (0, 1): "1",
-    (0, 16): "I;16",
-    (2, 8): "RGB",
-    (2, 16): "RGB;16",
-    (4, 8): "LA",
-    (4, 16): "LA;16",
-    (6, 8): "RGBA",
-    (6, 16): "RGBA;16",
-}
-# The same where a tRNS chunk makes a colour or some of the palette transparent.
-_PNG_KEYED_MODES = {"1": "LA", "L": "LA", "P": "PA", "RGB": "RGBA", "I;16": "LA;16", "RGB;16": "RGBA;16"}
-
+_BMP_PLAIN, _BMP_BITFIELDS = 0, 3
+_BMP_RUNS = frozenset({1, 2})
 _GIF_IMAGE, _GIF_EXTENSION, _GIF_TRAILER = 0x2C, 0x21, 0x3B
-
-
-def read_jpeg(data: bytes) -> ImageHeader:
-    """The header of a JPEG; `frames` is 2 for a multi-picture file.
-
-    Raises:
-        CorruptImage: No frame header before the first scan.
-        UnsupportedFormat: A sample depth or number of components that is not read.
-    """
-    frame, orientation, frames = None, 1, 1
-    for marker, start, end in _jpeg_segments(data):
-        if marker in _FRAME_MARKERS:
-            frame = struct.unpack_from(">BHHB", data, start)
-        elif marker == _EXIF and orientation == 1 and data.startswith(b"Exif\0\0", start):
-            orientation = exif_orientation(data[start:end])
-        elif marker == _MPF and data.startswith(b"MPF\0", start):
-            frames = 2
-    if frame is None:
-        raise CorruptImage("The JPEG has no frame header before its first scan; export it again.")
-    precision, height, width, components = frame
-    if precision != 8 or components not in _JPEG_MODES:
-        raise UnsupportedFormat(
-            f"A JPEG of {components} components with {precision} bits each is not read; "
-            "save it as greyscale, RGB or CMYK with 8 bits each.",
-            supported=list(SUPPORTED_FORMATS),
-        )
-    return ImageHeader("jpeg", width, height, orientation, _JPEG_MODES[components], frames)
-
-
-def require_whole_jpeg(data: bytes) -> None:
-    """Refuse a JPEG that ends early, which decoders fill with grey, or that has a hostile number of scans.
-
-    Raises:
-        TruncatedImage: No end marker behind the first scan.
-        CorruptImage: More scans than any encoder writes.
-    """
-    progressive, scan = False, 0
-    for marker, start, _ in _jpeg_segments(data):
-        progressive = progressive or marker in _PROGRESSIVE_MARKERS
-        scan = start
-    # Inside scan data 0xFF is escaped, so this is no accident; thumbnails' end markers lie before the scan.
-    if data.rfind(b"\xff\xd9") < scan:
-        raise TruncatedImage("The JPEG ends before its end marker; upload the whole file.")
-    if progressive and data.count(b"\xff\xda", scan) > _MAX_SCANS:
-        raise CorruptImage(f"The JPEG has more than {_MAX_SCANS} scans; export it again.")
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of the payload of each segment, up to and with the first start of scan.
-
-    Raises:
-        CorruptImage: No scan follows.
-    """
-    position = 2
-    for _ in range(_MAX_SEGMENTS):
-        position = data.index(b"\xff", position)
-        marker = data[position + 1]
-        if marker in _BARE_MARKERS:
-            position += 2
-        elif marker == 0xFF:  # a fill byte
-            position += 1
-        elif marker == _EOI:
-            raise CorruptImage("The JPEG ends without a picture in it; export it again.")
-        else:
-            (length,) = struct.unpack_from(">H", data, position + 2)
-            yield marker, position + 4, position + 2 + length
-            if marker == _SOS:
-                return
-            position += 2 + max(length, 2)
-    raise CorruptImage(f"The JPEG has more than {_MAX_SEGMENTS} segments before its picture.")
-
-
-def read_png(data: bytes) -> ImageHeader:
-    """The header of a PNG; an "A" in `mode` also stands for a transparent colour, `frames` is 2 for an APNG.
-
-    Raises:
-        CorruptImage: The signature or the first chunk is damaged, or there is no picture.
-    """
-    if data[:8] != _PNG_SIGNATURE[: len(data)]:
-        raise CorruptImage("The PNG's signature is damaged, as by a text-mode transfer; send it as binary.")
-    length, kind, width, height, depth, colour = struct.unpack_from(">I4sIIBB", data, 8)
-    mode = _PNG_MODES.get((colour, depth))
-    if (length, kind) != (13, b"IHDR") or mode is None:
-        raise CorruptImage("The PNG's first chunk is no valid IHDR; export it again.")
-    chunks: dict[bytes, bytes] = {}
-    for kind, payload in _png_chunks(data):
-        if kind != b"fcTL" or b"IDAT" not in chunks:
-            chunks.setdefault(kind, payload)
-    if b"IDAT" not in chunks:
-        raise CorruptImage("The PNG holds no picture data; export it again.")
-    # A frame control before the data makes the still picture a frame of the animation, not one more image.
-    images = int.from_bytes(chunks.get(b"acTL", b"")[:4]) + (b"fcTL" not in chunks)
-    return ImageHeader(
-        "png",
-        width,
-        height,
-        exif_orientation(chunks.get(b"eXIf", b"")),
-        _PNG_KEYED_MODES.get(mode, mode) if b"tRNS" in chunks else mode,
-        min(max(images, 1), 2),
-    )
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and payload of each chunk; the payload of image data is left out.
-
-    Some encoders write eXIf behind the data, so all chunks are walked; a file cut in its data just ends.
-
-    Raises:
-        CorruptImage: Too many chunks.
-    """
-    position, in_data = 8, False
-    for _ in range(_MAX_SEGMENTS):
-        if in_data and position + 8 > len(data):
-            return
-        length, kind = struct.unpack_from(">I4s", data, position)
-        start, position = position + 8, position + 12 + length
-        in_data = in_data or kind == b"IDAT"
-        yield kind, b"" if kind in {b"IDAT", b"fdAT"} else data[start : start + length]
-        if kind == b"IEND":
-            return
-    raise CorruptImage(f"The PNG has more than {_MAX_SEGMENTS} chunks; export it again.")
-
-
-def require_whole_png(data: bytes) -> None:
-    """Refuse a PNG that ends early, or in which a chunk claims gigabytes: OpenCV would allocate them.
-
-    Raises:
-        TruncatedImage: No whole chain of chunks up to IEND.
-    """
-    if not any(kind == b"IEND" for kind, _ in _png_chunks(data)):
-        raise TruncatedImage("The PNG ends before its IEND chunk; upload the whole file.")
 
 
 def read_webp(data: bytes) -> ImageHeader:
@@ -209,7 +54,7 @@ def read_webp(data: bytes) -> ImageHeader:
 def _webp_orientation(data: bytes) -> int:
     """The orientation of the EXIF chunk, which lies behind the picture: a cut file may have lost it."""
     position = 12
-    for _ in range(_MAX_SEGMENTS):
+    for _ in range(_MAX_CHUNKS):
         if position + 8 > len(data):
             break
         kind, length = struct.unpack_from("<4sI", data, position)
@@ -240,6 +85,31 @@ def read_bmp(data: bytes) -> ImageHeader:
     return ImageHeader("bmp", abs(width), abs(height), mode="P" if bits <= 8 else "RGB")
 
 
+def crop_bmp(data: bytes) -> bytes | None:
+    """A BMP that ends early as a whole one of the rows that are there; None if none is, or it is packed."""
+    pixels_at, size = struct.unpack_from("<II", data, 10)
+    code, at = ("<HH", 18) if size == 12 else ("<ii", 18)
+    width, height = struct.unpack_from(code, data, at)
+    bits, packing = (data[24], 0) if size == 12 else struct.unpack_from("<HI", data, 28)
+    row_bytes = (width * bits + 31) // 32 * 4
+    rows = min((len(data) - pixels_at) // row_bytes, abs(height)) if row_bytes else 0
+    if packing not in {_BMP_PLAIN, _BMP_BITFIELDS} or rows <= 0:
+        return None
+    patched = bytearray(data)
+    struct.pack_into(code, patched, at, width, -rows if height < 0 else rows)
+    return bytes(patched)
+
+
+def is_packed(data: bytes) -> bool:
+    """Whether the rows of a BMP are runs of pixels (RLE)."""
+    return data[14] >= 40 and data[30] in _BMP_RUNS
+
+
+def is_bottom_up(data: bytes) -> bool:
+    """Whether a BMP begins with its last row."""
+    return data[14] == 12 or int.from_bytes(data[22:26], "little", signed=True) > 0
+
+
 def read_gif(data: bytes) -> ImageHeader:
     """The header of a GIF; `frames` is 2 where a second image follows within the first 16 MiB.
 
@@ -262,6 +132,15 @@ def read_gif(data: bytes) -> ImageHeader:
         mode="P",
         frames=2 if position < len(data) and data[position] == _GIF_IMAGE else 1,
     )
+
+
+def complete_gif(data: bytes, pixels: int) -> bytes:
+    """A GIF that ends early with codes of zero for what is missing: the first colour of its palette."""
+    position, budget = _next_gif_image(data, 13 + _gif_palette_bytes(data[10]), _MAX_GIF_BLOCKS)
+    end, _ = _skip_gif_blocks(data, position + 11 + _gif_palette_bytes(data[position + 9]), budget)
+    block = b"\xff" + bytes(255)
+    # A code has 12 bits at most, and each is a pixel or more.
+    return data + bytes(max(0, end - len(data))) + block * (pixels * 3 // 2 // 255 + 1) + b"\0;"
 
 
 def _gif_palette_bytes(flags: int) -> int:

@@ -7,8 +7,11 @@ import struct
 from typing import TYPE_CHECKING
 
 from ocrdet.errors import CorruptImage, ImageTooLarge, MissingImage, TruncatedImage, UnsupportedFormat
-from ocrdet.vision import containers
-from ocrdet.vision.containers import SUPPORTED_FORMATS
+from ocrdet.vision.avif import is_avif, read_avif
+from ocrdet.vision.containers import SUPPORTED_FORMATS, read_bmp, read_gif, read_webp
+from ocrdet.vision.jpeg import read_jpeg
+from ocrdet.vision.jpeg2000 import read_jpeg2000
+from ocrdet.vision.png import read_png
 from ocrdet.vision.tiff import read_tiff
 
 if TYPE_CHECKING:
@@ -19,12 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["SUPPORTED_FORMATS", "check_limits", "read_header"]
 
 _READERS: dict[str, Callable[[bytes], ImageHeader]] = {
-    "jpeg": containers.read_jpeg,
-    "png": containers.read_png,
-    "webp": containers.read_webp,
-    "bmp": containers.read_bmp,
+    "jpeg": read_jpeg,
+    "png": read_png,
+    "webp": read_webp,
+    "bmp": read_bmp,
     "tiff": read_tiff,
-    "gif": containers.read_gif,
+    "gif": read_gif,
+    "avif": read_avif,
+    "jpeg2000": read_jpeg2000,
 }
 _SIGNATURES = {
     "jpeg": re.compile(rb"\xff\xd8"),
@@ -34,13 +39,14 @@ _SIGNATURES = {
     "bmp": re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
     "tiff": re.compile(rb"II[*+]\0|MM\0[*+]"),
     "gif": re.compile(rb"GIF8[79]a"),
+    "jpeg2000": re.compile(rb"\0{3}\x0cjP {2}\r\n\x87\n|\xff\x4f\xff\x51"),
 }
 # What people send by mistake, by how it begins; the first that matches names it.
 _FOREIGN = {
-    "a PDF": re.compile(rb"\s*%PDF-"),
-    "an AVIF": re.compile(rb".{4}ftypavi[fs]", re.DOTALL),
-    "a HEIF (HEIC)": re.compile(rb".{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL),
-    "a JPEG 2000": re.compile(rb"\0{3}\x0cjP {2}|\xff\x4f\xff\x51"),
+    "a PDF; POST /detect/pages reads it page by page": re.compile(rb"\s*%PDF-"),
+    "a HEIF (HEIC); export it as JPEG (on an iPhone: Settings, Camera, Formats, Most Compatible)": re.compile(
+        rb".{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL
+    ),
     "a JPEG XL": re.compile(rb"\xff\x0a|\0{3}\x0cJXL "),
     "a video": re.compile(rb".{4}ftyp|\x1a\x45\xdf\xa3|RIFF.{4}AVI ", re.DOTALL),
     "an icon (ICO)": re.compile(rb"\0\0[\x01\x02]\0"),
@@ -49,7 +55,9 @@ _FOREIGN = {
     "PostScript": re.compile(rb"%!PS"),
     "a ZIP archive or an office document": re.compile(rb"PK\x03\x04"),
     "gzip-compressed": re.compile(rb"\x1f\x8b"),
-    "an SVG": re.compile(rb"(\xef\xbb\xbf)?\s*<(svg|\?xml.{,1000}<svg)", re.DOTALL),
+    "an SVG, a drawing without pixels; export it as PNG": re.compile(
+        rb"(\xef\xbb\xbf)?\s*<(svg|\?xml.{,1000}<svg)", re.DOTALL
+    ),
     "HTML": re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html)", re.IGNORECASE),
     "XML": re.compile(rb"(\xef\xbb\xbf)?\s*<\?xml"),
     "a data: URI; send the bytes it encodes, or the URI in a JSON body": re.compile(rb"\s*data:"),
@@ -83,11 +91,12 @@ def read_header(data: bytes) -> ImageHeader:
     if not data:
         raise MissingImage("The image is empty (0 bytes); send the bytes of a picture.")
     name = next((name for name, signature in _SIGNATURES.items() if signature.match(data)), None)
+    name = name or ("avif" if is_avif(data) else None)
     if name is None:
         raise UnsupportedFormat(_unsupported_sentence(data), supported=list(SUPPORTED_FORMATS))
     try:
         header = _READERS[name](data)
-    except (IndexError, OverflowError, ValueError, struct.error) as error:
+    except (ArithmeticError, LookupError, ValueError, struct.error) as error:
         raise TruncatedImage(f"The {name.upper()} ends inside its header; upload the whole file.") from error
     if not header.pixels:
         raise CorruptImage(

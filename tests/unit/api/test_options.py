@@ -27,6 +27,7 @@ def test_texts_and_json_values_mean_the_same() -> None:
         "polygons": "true",
         "coordinates": "stored",
         "normalized": "1",
+        "allow_truncated": "false",
         "output": "webui",
     }
     values = texts | {
@@ -35,6 +36,7 @@ def test_texts_and_json_values_mean_the_same() -> None:
         "max_regions": 10,
         "polygons": True,
         "normalized": True,
+        "allow_truncated": False,
     }
     assert set(texts) == set(OPTIONS)
     assert read_options(texts) == read_options(values)

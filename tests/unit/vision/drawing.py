@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def picture(width: int = 60, height: int = 40) -> Image.Image:
@@ -35,3 +39,18 @@ def exif(orientation: int) -> bytes:
 def png_chunk(kind: bytes, payload: bytes) -> bytes:
     """A PNG chunk with its checksum."""
     return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+
+
+def turned_back(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """The pixels as a camera held that way would have stored them."""
+    turns = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: upright[:, ::-1].swapaxes(0, 1),
+        7: upright[::-1, ::-1].swapaxes(0, 1),
+        8: upright[::-1].swapaxes(0, 1),
+    }
+    return np.ascontiguousarray(turns[orientation])

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ocrdet.vision.decode import SUPPORTED_FORMATS, decode_image, read_header
-from tests.unit.vision.drawing import exif, picture, png_chunk, save
+from tests.unit.vision.drawing import exif, picture, png_chunk, save, turned_back
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,28 +36,13 @@ def codes(image: DecodedImage) -> list[str]:
     return [warning.code for warning in image.warnings]
 
 
-def stored(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """The pixels as a camera held that way would have stored them."""
-    turns = {
-        1: upright,
-        2: upright[:, ::-1],
-        3: upright[::-1, ::-1],
-        4: upright[::-1],
-        5: upright.swapaxes(0, 1),
-        6: upright[:, ::-1].swapaxes(0, 1),
-        7: upright[::-1, ::-1].swapaxes(0, 1),
-        8: upright[::-1].swapaxes(0, 1),
-    }
-    return np.ascontiguousarray(turns[orientation])
-
-
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "tiff"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_comes_out_upright(name: str, mode: str, orientation: int) -> None:
     """However the camera was held, the decoded picture is the one that was seen."""
     seen = picture().convert(mode)
-    data = save(Image.fromarray(stored(np.asarray(seen), orientation)), name, exif=exif(orientation))
+    data = save(Image.fromarray(turned_back(np.asarray(seen), orientation)), name, exif=exif(orientation))
     difference = np.abs(read(data).pixels.astype(int) - np.asarray(seen.convert("RGB")))
     assert difference.max() <= (12 if name == "jpeg" else 0)
 
@@ -169,7 +154,7 @@ def test_float_colours_are_stretched_and_upright(orientation: int) -> None:
     """Colours of 32-bit floats keep their order of channels and are turned like any other."""
     seen: NDArray[np.uint8] = np.array(picture(), np.uint8)
     seen[-1, -1] = 255
-    ok, data = cv2.imencode(".tiff", stored(seen, orientation)[..., ::-1].astype(np.float32))
+    ok, data = cv2.imencode(".tiff", turned_back(seen, orientation)[..., ::-1].astype(np.float32))
     assert ok
     image = read(with_orientation(data.tobytes(), orientation))
     assert np.abs(image.pixels.astype(int) - seen).max() <= 1

@@ -73,7 +73,7 @@ def test_a_jpeg_of_endless_scans_is_corrupt() -> None:
     """A thousand scans over one picture would keep a core busy; no encoder writes them."""
     whole = save(picture(), "jpeg", progressive=True)
     scan = whole.rindex(b"\xff\xda")
-    with pytest.raises(CorruptImage, match="500 scans"):
+    with pytest.raises(CorruptImage, match="100 scans"):
         read(whole[:-2] + whole[scan:-2] * 1000 + b"\xff\xd9")
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from ocrdet.vision.rgb import flatten_alpha, reduce_depth
+from ocrdet.vision.rgb import convert_image, flatten_alpha, reduce_depth
+
+if TYPE_CHECKING:
+    from ocrdet.vision.rgb import Converted
 
 
 def rgba(colour: int, alpha: int, share: float = 0.2) -> Image.Image:
@@ -16,13 +21,18 @@ def rgba(colour: int, alpha: int, share: float = 0.2) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def flattened(image: Image.Image) -> Converted:
+    """The image on its background."""
+    return flatten_alpha(convert_image(image, "RGBA"), image.width, image.height)
+
+
 @pytest.mark.parametrize(
     ("colour", "alpha", "background"),
     [(0, 255, 255), (90, 255, 255), (255, 255, 0), (215, 255, 0), (0, 30, 255), (255, 30, 0)],
 )
 def test_ink_stays_visible_on_its_background(colour: int, alpha: int, background: int) -> None:
     """Dark ink is laid on white and bright ink on black, however faint it is."""
-    pixels, warnings = flatten_alpha(rgba(colour, alpha))
+    pixels, warnings = flattened(rgba(colour, alpha))
     assert (pixels[:, 25:] == background).all()
     assert abs(int(pixels[0, 0, 0]) - background) >= 29
     assert [warning.code for warning in warnings] == ["alpha_composited"]
@@ -33,25 +43,25 @@ def test_a_page_with_some_dark_letters_is_laid_on_white() -> None:
     """Bright paper in a transparent frame does not turn the frame black."""
     image = rgba(250, 255, share=0.5)
     image.paste((0, 0, 0, 255), (5, 5, 15, 10))
-    assert (flatten_alpha(image)[0][:, 30:] == 255).all()
+    assert (flattened(image)[0][:, 30:] == 255).all()
 
 
 def test_half_transparent_pixels_are_mixed() -> None:
     """Alpha weighs the ink against its background."""
-    pixels, _ = flatten_alpha(rgba(0, 128))
+    pixels, _ = flattened(rgba(0, 128))
     assert pixels[0, 0].tolist() == [127, 127, 127]
 
 
 def test_an_opaque_alpha_channel_is_nothing_to_warn_of() -> None:
     """Screenshots carry alpha that is 255 everywhere."""
-    pixels, warnings = flatten_alpha(rgba(7, 255, share=1.0))
+    pixels, warnings = flattened(rgba(7, 255, share=1.0))
     assert (pixels == 7).all()
     assert warnings == ()
 
 
 def test_a_fully_transparent_image_is_white_and_says_so() -> None:
     """Nothing visible is a blank page."""
-    pixels, warnings = flatten_alpha(rgba(99, 0))
+    pixels, warnings = flattened(rgba(99, 0))
     assert (pixels == 255).all()
     assert [warning.code for warning in warnings] == ["fully_transparent"]
 
