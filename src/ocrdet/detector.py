@@ -1,19 +1,19 @@
 """READ FIRST: the one path through, bytes in, Detection out.
 
-    bytes --vision/decode--> DecodedImage --vision/fit, vision/normalize--> ModelInput
-          --engine/scheduler, engine/session--> ProbabilityMap --vision/regions--> TextRegion --> Detection
+    bytes --vision/decode--> DecodedImage --vision/fit, vision/normalize--> a tensor per pass
+          --engine/scheduler, engine/session, vision/tiles--> ProbabilityMap
+          --vision/regions--> TextRegion --> Detection
 
 One thread carries an image all the way; what bounds the threads, the bytes and the pixels is the gate.
 """
 
 from __future__ import annotations
 
-import math
-import threading
+import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 from ocrdet import __version__
 from ocrdet.engine.admission import Gate
@@ -21,6 +21,7 @@ from ocrdet.engine.installation import require_sound_installation
 from ocrdet.engine.launch import LaunchPlan, launch_engine
 from ocrdet.engine.resources import memory_trouble
 from ocrdet.engine.store import find_model
+from ocrdet.engine.tensors import TensorMemory
 from ocrdet.engine.ticket import Ticket
 from ocrdet.engine.workers import Workers
 from ocrdet.errors import SelfTestFailed
@@ -32,19 +33,17 @@ from ocrdet.values import (
     Detection,
     ImageHeader,
     ModelIdentity,
-    ModelInput,
     ProbabilityMap,
 )
 from ocrdet.vision.decode import check_limits, decode_image, prepare_decoders, read_header
 from ocrdet.vision.explain import explain_detection
-from ocrdet.vision.fit import fit_image, plan_fit
-from ocrdet.vision.golden import draw_golden, judge_golden
-from ocrdet.vision.normalize import Normalization, normalize_into
+from ocrdet.vision.fit import FitRules, fit_image, plan_fit
+from ocrdet.vision.golden import golden_image, judge_golden
+from ocrdet.vision.normalize import Normalization, make_tensors
 from ocrdet.vision.regions import find_regions
+from ocrdet.vision.tiles import merge_maps
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ocrdet.engine.admission import Slot
     from ocrdet.engine.launch import Engine
     from ocrdet.engine.store import ModelFiles
@@ -67,7 +66,7 @@ class Detector:
         prepare_decoders()
         self._settings = settings
         self._metrics = metrics
-        self._manifest = files.manifest
+        self._manifest = manifest = files.manifest
         self.sha256 = files.sha256
         self.gate = Gate(
             max_images=settings.max_inflight_images,
@@ -80,13 +79,16 @@ class Detector:
         self._engine: Engine = launch_engine(
             files, plan, alone=lambda: self.gate.inflight_images <= 1, metrics=metrics
         )
-        manifest, spec = self._manifest, self._manifest.normalization
         self.identity = ModelIdentity(manifest.name, manifest.version, self._engine.provider)
-        color, layout = manifest.input.color, self._engine.graph.layout
+        spec, color, layout = manifest.normalization, manifest.input.color, self._engine.graph.layout
         self._normalization = Normalization.from_mean_std(
             spec.mean, spec.std, scale=spec.scale, color=color, layout=layout
         )
-        self._memory = threading.local()
+        self._fit_rules = FitRules(
+            self._engine.shapes, manifest.max_upscale, manifest.readable_px, settings.max_tiles
+        )
+        self._facts = files.describe() | self._engine.describe()
+        self._memory = TensorMemory(self._engine.graph, self._engine.shapes)
         self.workers = Workers(self._engine.threads.workers)
         try:
             self._self_test()
@@ -105,7 +107,7 @@ class Detector:
         """Find the text regions of one image; blocks the calling thread.
 
         Args:
-            data: The bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file.
+            data: The bytes of a file in one of the formats of `docs/images.md`.
             options: The caller's choices; the documented defaults where left out.
             ticket: Deadline and cancellation, looked at between stages.
             slot: An admitted slot of the caller's. Without one the call waits for room if need be.
@@ -126,53 +128,74 @@ class Detector:
         with self.gate.admit_waiting(size_bytes=len(data), ticket=ticket) as own_slot:
             return self._detect(data, options or DetectOptions(), ticket, own_slot)
 
+    def detect_decoded(
+        self,
+        decoded: DecodedImage,
+        options: DetectOptions,
+        *,
+        ticket: Ticket,
+        slot: Slot,
+        decode_s: float,
+    ) -> Detection:
+        """Find the text regions of pixels that came from elsewhere, in `decode_s`, such as a rendered page.
+
+        The slot holds them already; errors are those of `detect` but for what decoding raises.
+        """
+        clock = StageClock(self._metrics)
+        clock.note("decode", decode_s)
+        plan = self._plan(decoded.header, options, ticket)
+        slot.reserve(0, len(plan.windows))
+        return self._counted(self._find(decoded, plan, options, ticket, clock))
+
     def decode(self, data: bytes) -> DecodedImage:
         """The image as `detect` sees it, for drawing; the caller holds a slot for its pixels.
 
         Raises:
             ImageRejected: The image cannot or may not be read.
         """
-        return decode_image(data, self._read_header(data))
+        # Where a part was enough to find text in, it is enough to draw on.
+        return decode_image(data, self._read_header(data), allow_truncated=True)
 
     def _read_header(self, data: bytes) -> ImageHeader:
-        header = read_header(data)
-        settings = self._settings
-        check_limits(header, max_pixels=settings.max_image_pixels, max_side_px=settings.max_image_side_px)
+        header, limits = read_header(data), self._settings
+        check_limits(header, max_pixels=limits.max_image_pixels, max_side_px=limits.max_image_side_px)
         return header
 
     def _detect(self, data: bytes, options: DetectOptions, ticket: Ticket, slot: Slot) -> Detection:
         clock = StageClock(self._metrics)
         ticket.check("decode")
         header = self._read_header(data)
-        slot.reserve_pixels(header.pixels)
-        plan = self._plan_fit(header, options)
-        decoded = decode_image(data, header, reduction=plan.reduction)
-        clock.lap("decode")
-        detection = self._find(decoded, plan, options, ticket, clock)
-        if self._metrics is not None:
-            self._metrics.observe_image_pixels(header.pixels)
-            self._metrics.observe_regions(len(detection.regions))
-        return detection
-
-    def _plan_fit(self, header: ImageHeader, options: DetectOptions) -> FitPlan:
-        return plan_fit(
-            header.width,
-            header.height,
-            self._engine.shapes,
-            mode=options.fit,
-            max_upscale=self._manifest.max_upscale,
-            readable_px=self._manifest.readable_px,
+        plan = self._plan(header, options, ticket)
+        slot.reserve(header.pixels, len(plan.windows))
+        decoded = decode_image(
+            data, header, reduction=plan.reduction, allow_truncated=options.allow_truncated
         )
+        clock.lap("decode")
+        return self._counted(self._find(decoded, plan, options, ticket, clock))
+
+    def _plan(self, header: ImageHeader, options: DetectOptions, ticket: Ticket) -> FitPlan:
+        """How the image will meet the model; refused at once where there is no time for its passes."""
+        plan = plan_fit(header.width, header.height, self._fit_rules, options.fit)
+        height, width = plan.shape
+        ticket.require(len(plan.windows) * height * width * self._engine.pixel_s, "inference")
+        return plan
+
+    def _counted(self, detection: Detection) -> Detection:
+        if self._metrics is not None:
+            self._metrics.observe_image(detection.header.pixels, len(detection.regions))
+        return detection
 
     def _find(
         self, decoded: DecodedImage, plan: FitPlan, options: DetectOptions, ticket: Ticket, clock: StageClock
     ) -> Detection:
         ticket.check("preprocess")
-        model_input = self._normalize(
-            fit_image(decoded.pixels, plan.placement, reduction=decoded.reduction), plan
-        )
-        clock.lap("preprocess")
-        result = self._engine.scheduler.infer(model_input.tensor, ticket)
+        began = time.perf_counter()
+        place = plan.placement
+        fitted = fit_image(decoded.pixels, place, reduction=decoded.reduction)
+        new_tensor = partial(self._memory.new_tensor, plan.shape, passes=len(plan.windows))
+        tensors = make_tensors(fitted, plan.windows, self._normalization, new_tensor)
+        result = self._engine.scheduler.infer(tensors, ticket)
+        clock.note("preprocess", time.perf_counter() - began - result.waited_s - result.ran_s)
         clock.note("queue", ticket.queued_s + result.waited_s)
         clock.note("inference", result.ran_s)
         clock.restart()
@@ -180,12 +203,12 @@ class Detector:
         manifest = self._manifest
         thresholds = manifest.thresholds_for(options.scene, options.score_threshold, options.iou_threshold)
         found = find_regions(
-            ProbabilityMap(result.values, model_input.placement),
+            ProbabilityMap(merge_maps(result.maps, plan.windows, place.width, place.height), place),
             thresholds,
             max_regions=options.max_regions,
             polygons=options.polygons,
         )
-        warnings = explain_detection(decoded, plan.report, thresholds, found, options)
+        warnings = explain_detection(decoded, plan, thresholds, found, options)
         clock.lap("postprocess")
         return Detection(
             self.identity,
@@ -197,28 +220,15 @@ class Detector:
             warnings,
         )
 
-    def _normalize(self, pixels: NDArray[np.uint8], plan: FitPlan) -> ModelInput:
-        """Fill this thread's own memory: reused, because the thread waits until its run has ended."""
-        graph = self._engine.graph
-        if not hasattr(self._memory, "pool"):
-            largest = max(height * width for height, width in self._engine.shapes)
-            self._memory.pool = np.empty(3 * largest, graph.input.dtype)
-        shape = graph.batch_shape(1, *plan.shape)
-        tensor = self._memory.pool[: math.prod(shape)].reshape(shape)
-        normalize_into(pixels, self._normalization, tensor)
-        return ModelInput(tensor, plan.placement)
-
     def _self_test(self) -> None:
         """Find the golden picture's lines on the way of every decoded image.
 
         Raises:
             SelfTestFailed: They were not found: wrong weights, a wrong preset, or a device that lies.
         """
-        page = draw_golden()
-        golden = DecodedImage(page, ImageHeader("png", page.shape[1], page.shape[0]))
-        options = DetectOptions()
-        plan = self._plan_fit(golden.header, options)
-        detection = self._find(golden, plan, options, Ticket(), StageClock())
+        golden, options, ticket = golden_image(), DetectOptions(), Ticket()
+        plan = self._plan(golden.header, options, ticket)
+        detection = self._find(golden, plan, options, ticket, StageClock())
         complaint = judge_golden(detection.regions)
         if complaint is not None and self._manifest.self_test == "golden":
             raise SelfTestFailed(
@@ -252,17 +262,8 @@ class Detector:
         return {
             "ocrdet": __version__,
             "opencv": cv2.__version__,
-            "model": {
-                "name": self.identity.name,
-                "version": self.identity.version,
-                "sha256": self.sha256,
-                "preset": self._manifest.preset,
-                "license": self._manifest.license,
-            },
             "previous_model": None,
-            "thresholds": self._manifest.thresholds.model_dump(),
-            **self._engine.describe(),
-        }
+        } | self._facts
 
     def close(self) -> None:
         """Take nothing new, let what runs end, free the model."""

@@ -55,11 +55,27 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(20 * MIB, ge=1024, description="Largest body of `/detect`.")
     max_batch_body_bytes: int = Field(200 * MIB, ge=1024, description="Largest body of `/detect/batch`.")
     max_batch_images: int = Field(64, ge=1, le=10_000, description="Most images in one `/detect/batch`.")
+    max_document_bytes: int = Field(100 * MIB, ge=1024, description="Largest body of `/detect/pages`.")
+    max_pages: int = Field(200, ge=1, le=10_000, description="Most pages read in one `/detect/pages`.")
+    max_inflight_documents: int = Field(
+        4, ge=1, le=256, description="PDF files in work at one time, each in a process of its own."
+    )
+    page_timeout_ms: int = Field(
+        10_000, ge=100, le=600_000, description="Longest time to render one PDF page, or to open the file."
+    )
+    page_memory_bytes: int = Field(
+        1024 * MIB,
+        ge=128 * MIB,
+        description="Most address space of a process that renders a PDF; macOS does not enforce it.",
+    )
     max_image_pixels: int = Field(
         50_000_000, ge=1, le=1_000_000_000, description="Most pixels in one image, read from its header."
     )
     max_image_side_px: int = Field(
         65_500, ge=1, le=1_000_000, description="Longest side of one image, read from its header."
+    )
+    max_tiles: int = Field(
+        32, ge=1, le=1024, description="Most tiles of one image; a larger one is scaled down, with a warning."
     )
     max_inflight_images: int = Field(
         64, ge=1, le=10_000, description="Images admitted at one time; one more is refused with 429."

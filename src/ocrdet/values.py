@@ -1,6 +1,6 @@
 """The frozen values of one request, in the order in which they appear.
 
-    bytes -> ImageHeader -> DecodedImage -> ModelInput (+ Placement) -> ProbabilityMap (+ Placement)
+    bytes -> ImageHeader -> DecodedImage -> tensors (+ Placement) -> ProbabilityMap (+ Placement)
           -> list[TextRegion] -> Detection
 
 Frames of points: *displayed* is the image as a person sees it (after EXIF rotation), *stored* the pixels as
@@ -40,7 +40,7 @@ class ImageHeader:
     """What the first bytes say, read without decoding.
 
     Attributes:
-        format: Lower-case name: jpeg, png, webp, bmp, tiff or gif.
+        format: Lower-case name: jpeg, png, webp, bmp, tiff, gif, avif or jpeg2000.
         stored_width: Width in the file, pixels.
         stored_height: Height in the file, pixels.
         orientation: EXIF orientation 1-8 (1 = upright).
@@ -90,15 +90,17 @@ class DecodedImage:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the displayed image lies in the model's input: the only map between the two frames.
+    """How the displayed image was scaled for the model: the only map between the two frames.
+
+    The scaled image is what goes into the model: at the top-left corner of its input, or window by window.
 
     Attributes:
         source_width: Displayed width, pixels.
         source_height: Displayed height, pixels.
         scale_x: Model pixels per displayed pixel, horizontally.
         scale_y: The same, vertically.
-        width: Model pixels that the image covers, from the left edge; the rest is padding.
-        height: The same, from the top edge.
+        width: Width of the scaled image, model pixels; what is beyond it in a map is padding.
+        height: The same, vertically.
     """
 
     source_width: int
@@ -123,25 +125,12 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInput:
-    """One image as the network wants it.
-
-    Attributes:
-        tensor: (1, 3, H, W) or (1, H, W, 3), the model's dtype, normalised, padded with black.
-        placement: Where the image lies in it.
-    """
-
-    tensor: NDArray[np.generic]
-    placement: Placement
-
-
-@dataclass(frozen=True, slots=True)
 class ProbabilityMap:
     """How likely each model pixel is to be text.
 
     Attributes:
-        values: (H, W) float32 in [0, 1], the model's input resolution.
-        placement: Where the image lies in it.
+        values: (H, W) float32 in [0, 1], at the model's resolution, the image at the top-left corner.
+        placement: How the image was scaled.
     """
 
     values: NDArray[np.float32]

@@ -53,5 +53,5 @@ def test_eight_callers_get_the_bits_of_the_serial_run(sessions: tuple[OrtSession
     turns = iter(range(len(tensors)))
     scheduler = LaneScheduler(narrow, wide, lanes=2, slowest_run_s=1.0, alone=lambda: next(turns) % 3 == 0)
     with ThreadPoolExecutor(CALLERS) as pool:
-        answers = pool.map(lambda tensor: scheduler.infer(tensor, Ticket()).values.tobytes(), tensors)
+        answers = pool.map(lambda tensor: scheduler.infer([tensor], Ticket()).maps[0].tobytes(), tensors)
     assert list(answers) == serial

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.system.images import FORMATS, WORDS, assert_found, draw_page, overlap, save
-from tests.system.server import regions_of
+from tests.system.images import FORMATS, WORDS, assert_found, draw_page, noise, overlap, save
+from tests.system.server import assert_problem, regions_of
 from tests.unit.vision.drawing import exif
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def test_turned_photos_are_found_upright_in_both_frames(server: ServerProcess, o
             assert np.max(part["quad"]) <= 1
 
 
-@pytest.mark.parametrize("name", ["png", "webp", "tiff"])
+@pytest.mark.parametrize("name", ["png", "webp", "tiff", "avif"])
 def test_other_formats_are_turned_as_well(server: ServerProcess, name: str) -> None:
     """EXIF is not for JPEG alone."""
     data = PAGE.stored(6).file(name, exif=exif(6))
@@ -158,11 +158,10 @@ def test_a_small_crop_is_enlarged_and_found(server: ServerProcess) -> None:
 @pytest.mark.parametrize("fit", ["letterbox", "stretch", "auto", "tile"])
 def test_every_fit_keeps_the_coordinates(server: ServerProcess, fit: str) -> None:
     """Also where width and height are scaled differently."""
-    page = draw_page(1000, 500, [("HARBOUR", 60, 140, 2.6), ("4096", 650, 420, 2.6)])
+    page = draw_page(1500, 800, [("HARBOUR", 60, 140, 2.6), ("4096", 1150, 700, 2.6)])
     answer = server.found(page.file("png"), fit=fit)
     assert_found(answer, page.boxes)
-    assert answer["fit"]["mode"] == ("stretch" if fit == "stretch" else "letterbox")
-    assert ("tiles_unavailable" in str(answer["warnings"])) is (fit == "tile")
+    assert answer["fit"]["mode"] == (fit if fit in {"stretch", "tile"} else "letterbox")
 
 
 def test_words_cut_by_the_edge_stay_inside_the_image(server: ServerProcess) -> None:
@@ -190,6 +189,34 @@ def test_a_turned_line_has_its_angle(server: ServerProcess, degrees: int) -> Non
     (x1, y1), (x2, y2) = region["quad"][:2]
     assert math.degrees(math.atan2(y2 - y1, x2 - x1)) == pytest.approx(region["angle"], abs=0.1)
     assert math.dist((x1, y1), (x2, y2)) > 250
+
+
+@pytest.mark.parametrize("row", ["wrong-name"])
+def test_the_name_of_a_file_does_not_count(server: ServerProcess, row: str) -> None:
+    """Nor does its Content-Type: the bytes say what it is."""
+    file = (f"{row}.png", PAGE.file("jpeg"), "image/tiff")
+    answer = server.client.post("/detect", files={"file": file}).json()
+    assert answer["image"]["format"] == "jpeg"
+    assert_found(answer, PAGE.boxes)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png"])
+def test_the_part_of_a_cut_file_is_read_where_that_is_allowed(server: ServerProcess, name: str) -> None:
+    """Text above the cut has its place in the whole image; drawn on, the part is the same."""
+    page = draw_page(480, 900)  # its words stand in the upper fifth
+    rows = np.asarray(page.image).copy()
+    rows[450:] = np.asarray(noise(480, 450))
+    whole = save(Image.fromarray(rows), name)
+    cut = whole[: len(whole) // 2]
+    problem = assert_problem(server.detect(cut), 422, "truncated-image")
+    assert "allow_truncated=true" in problem["detail"]
+    answer = server.found(cut, allow_truncated=True)
+    assert (answer["image"]["width"], answer["image"]["height"]) == (480, 900)
+    assert "truncated_image" in [warning["code"] for warning in answer["warnings"]]
+    words = [region["box"] for region in answer["regions"] if region["box"][3] < 190]
+    assert all(max(overlap(word, box) for word in words) > 0.5 for box in page.boxes)
+    drawn = server.detect(cut, params={"allow_truncated": True, "output": "image"})
+    assert drawn.headers["content-type"] == "image/png"
 
 
 def test_every_way_in_gives_the_same_regions(server: ServerProcess) -> None:

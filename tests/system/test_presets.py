@@ -88,7 +88,7 @@ def run_image(engine: Engine, files: ModelFiles, pixels: np.ndarray[Any, np.dtyp
     )
     tensor = np.empty(engine.graph.batch_shape(1, *pixels.shape[:2]), engine.graph.input.dtype)
     normalize_into(pixels, normalization, tensor)
-    return engine.scheduler.infer(tensor, Ticket()).values
+    return engine.scheduler.infer([tensor], Ticket()).maps[0]
 
 
 def write_manifest(folder: Path, **fields: object) -> None:

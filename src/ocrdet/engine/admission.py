@@ -1,4 +1,4 @@
-"""Admit before decoding: one gate bounds images, bytes and decoded pixels together."""
+"""Admit before decoding: one gate bounds images, their passes, bytes and decoded pixels together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RATE_WINDOW = 64
 class Slot:
     """One admitted image; holds its share of the budgets until released."""
 
-    __slots__ = ("_gate", "_pixels", "_released", "_size_bytes", "_ticket")
+    __slots__ = ("_extra", "_gate", "_pixels", "_released", "_size_bytes", "_ticket")
 
     def __init__(self, gate: Gate, size_bytes: int, ticket: Ticket | None) -> None:
         """Made by `Gate.admit` and `Gate.admit_waiting` alone; with a ticket it waits where it must."""
@@ -33,6 +33,7 @@ class Slot:
         self._ticket = ticket
         self._size_bytes = size_bytes
         self._pixels = 0
+        self._extra = 0
         self._released = False
 
     def resize(self, size_bytes: int) -> None:
@@ -42,25 +43,27 @@ class Slot:
                 self._gate._bytes += size_bytes - self._size_bytes
                 self._size_bytes = size_bytes
 
-    def reserve_pixels(self, pixels: int) -> None:
-        """Hold decoded pixels as well, before they are decoded.
+    def reserve(self, pixels: int, passes: int = 1) -> None:
+        """Hold decoded pixels and passes through the model as well, before anything is decoded.
 
-        A lone image always passes: its own limit was checked from the header. A slot of `Gate.admit_waiting`
-        waits until the others leave room.
+        Each pass beyond the first counts like one more image. A lone image always gets through: its own
+        limits were checked from the header. A slot of `Gate.admit_waiting` waits until the others leave room.
 
         Raises:
-            QueueFull: The pixels of all admitted images would exceed the budget.
+            QueueFull: With those of all admitted images they would exceed the budget.
             DeadlineExceeded: No room came in time.
             Cancelled: The caller went away meanwhile.
         """
         gate = self._gate
         with gate._changed:
-            while gate._pixels and gate._pixels + pixels > gate.max_pixels:
+            while lacking := gate._lacking(pixels, passes - 1):
                 if self._ticket is None:
-                    raise gate._full("decoded pixels", gate.max_pixels)
+                    raise gate._full(*lacking)
                 gate._wait(self._ticket)
             gate._pixels += pixels
+            gate._extra += passes - 1
             self._pixels += pixels
+            self._extra += passes - 1
 
     def renew(self) -> None:
         """Count one image as finished and keep the slot for the next: a batch works through its images so."""
@@ -93,6 +96,7 @@ class Gate:
         self._images = 0
         self._bytes = 0
         self._pixels = 0
+        self._extra = 0
         self._draining = False
         self._busy_since = 0.0
         self._finished: deque[float] = deque(maxlen=RATE_WINDOW)
@@ -117,7 +121,7 @@ class Gate:
                 raise Draining(
                     "This instance is shutting down; send the request to another one.", retry_after_s=1
                 )
-            if self._images >= self.max_images:
+            if self._images and self._images + self._extra >= self.max_images:
                 raise self._full("images", self.max_images)
             if self._images and self._bytes + size_bytes > self.max_bytes:
                 raise self._full("bytes", self.max_bytes)
@@ -191,7 +195,7 @@ class Gate:
         return min(
             1.0,
             max(
-                self._images / self.max_images,
+                (self._images + self._extra) / self.max_images,
                 self._bytes / self.max_bytes,
                 self._pixels / self.max_pixels,
             ),
@@ -216,13 +220,23 @@ class Gate:
 
     def _finish_image(self, slot: Slot) -> list[Future[None]]:
         """Everybody who waits; one alone might have given up, or need more than came free."""
+        self._finished.extend([time.monotonic()] * (1 + slot._extra))
         self._pixels -= slot._pixels
-        slot._pixels = 0
-        self._finished.append(time.monotonic())
+        self._extra -= slot._extra
+        slot._pixels = slot._extra = 0
         self._changed.notify_all()
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting
+
+    def _lacking(self, pixels: int, extra: int) -> tuple[str, int] | None:
+        """The budget, and its limit, that has no room for these pixels and passes beyond the first."""
+        # Only what others reserved too is waited for: they run. Else two might wait for each other.
+        if self._pixels and self._pixels + pixels > self.max_pixels:
+            return "decoded pixels", self.max_pixels
+        if extra and self._extra and self._images + self._extra + extra > self.max_images:
+            return "images and tiles", self.max_images
+        return None
 
     def _full(self, what: str, limit: int) -> QueueFull:
         return QueueFull(
@@ -238,7 +252,8 @@ class Gate:
         since = self._finished[0] if full else self._busy_since
         # Before the first one has left, the time it has taken so far is the best guess.
         rate = max(1, len(self._finished)) / max(time.monotonic() - since, 1e-3)
-        return min(MAX_RETRY_AFTER_S, max(1, math.ceil(self._images / 2 / rate)))
+        waiting = self._images + self._extra
+        return min(MAX_RETRY_AFTER_S, max(1, math.ceil(waiting / 2 / rate)))
 
 
 def _resolve(futures: list[Future[None]]) -> None:

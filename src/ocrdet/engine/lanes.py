@@ -10,7 +10,7 @@ from ocrdet.engine.scheduler import InferenceResult, Progress, finite
 from ocrdet.errors import NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -59,14 +59,24 @@ class LaneScheduler:
         self._waiting = 0
         self._closed = False
 
-    def infer(self, tensor: NDArray[np.generic], ticket: Ticket) -> InferenceResult:
-        """See `Scheduler.infer`."""
-        arrived = time.perf_counter()
+    def infer(self, tensors: Iterable[NDArray[np.generic]], ticket: Ticket) -> InferenceResult:
+        """See `Scheduler.infer`; between two passes the lane is anybody's."""
+        maps, waited_s, ran_s = [], 0.0, 0.0
+        for tensor in tensors:
+            arrived = time.perf_counter()
+            values, started = self._pass(tensor, ticket)
+            maps.append(values)
+            waited_s += started - arrived
+            ran_s += time.perf_counter() - started
+        return InferenceResult(tuple(maps), waited_s, ran_s)
+
+    def _pass(self, tensor: NDArray[np.generic], ticket: Ticket) -> tuple[NDArray[np.float32], float]:
+        """The map of one tensor, and when its run began."""
         self._progress.begin()
         try:
             self._acquire()
             try:
-                result = self._run(tensor, ticket, arrived)
+                result = self._run(tensor, ticket)
             finally:
                 self._free.release()
         except BaseException as error:
@@ -82,17 +92,16 @@ class LaneScheduler:
         with self._lock:
             self._waiting -= 1
 
-    def _run(self, tensor: NDArray[np.generic], ticket: Ticket, arrived: float) -> InferenceResult:
+    def _run(self, tensor: NDArray[np.generic], ticket: Ticket) -> tuple[NDArray[np.float32], float]:
         if self._closed:
             raise NotReady("The model was closed.")
         ticket.check("inference")
         session = self._wide if self._wide is not None and self._alone() else self._narrow
         started = time.perf_counter()
         values = finite(session.run(tensor)[0])
-        ended = time.perf_counter()
         if self._metrics is not None:
             self._metrics.observe_batch_size(1)
-        return InferenceResult(values, started - arrived, ended - started)
+        return values, started
 
     @property
     def queue_depth(self) -> int:

@@ -52,6 +52,7 @@ class Engine:
         provider: ONNX Runtime's name of the execution provider in use.
         threads: How the CPUs are shared out.
         slowest_run_s: The slowest warmed run.
+        pixel_s: Seconds that one model pixel takes at best.
     """
 
     scheduler: Scheduler
@@ -61,6 +62,7 @@ class Engine:
     provider: str
     threads: ThreadPlan
     slowest_run_s: float
+    pixel_s: float
 
     def describe(self) -> dict[str, object]:
         """What runs, where and how wide, as JSON can say it."""
@@ -122,7 +124,7 @@ def _launch_on_cpu(
         alone=alone,
         metrics=metrics,
     )
-    return _engine(scheduler, narrow, threads)
+    return _engine(scheduler, wide or narrow, threads)
 
 
 def _launch_on_accelerator(
@@ -144,7 +146,22 @@ def _launch_on_accelerator(
 
 
 def _engine(scheduler: Scheduler, warm: WarmSession, threads: ThreadPlan) -> Engine:
+    """What was launched.
+
+    Args:
+        scheduler: Runs it.
+        warm: The session that is fastest for one image alone.
+        threads: How the CPUs are shared out.
+    """
+    largest = max(warm.batch_sizes) * max(height * width for height, width in warm.shapes)
     session = warm.session
     return Engine(
-        scheduler, session.graph, warm.shapes, warm.batch_sizes, session.provider, threads, warm.slowest_run_s
+        scheduler,
+        session.graph,
+        warm.shapes,
+        warm.batch_sizes,
+        session.provider,
+        threads,
+        warm.slowest_run_s,
+        warm.slowest_run_s / largest,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from ocrdet.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -31,12 +31,20 @@ if TYPE_CHECKING:
     from ocrdet.telemetry.metrics import Metrics
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One map of a batch, and the times of the batch's run."""
+
+    values: NDArray[np.float32]
+    started: float
+    ended: float
+
+
 @dataclass(slots=True)
 class _Item:
     tensor: NDArray[np.generic]
     ticket: Ticket
-    arrived: float = field(default_factory=time.perf_counter)
-    answer: Future[InferenceResult] = field(default_factory=Future)
+    answer: Future[_Pass] = field(default_factory=Future)
 
 
 class MicroBatchScheduler:
@@ -72,26 +80,29 @@ class MicroBatchScheduler:
         self._largest = self._sizes[-1]
         self._progress = Progress(self.warm.slowest_run_s)
 
-    def infer(self, tensor: NDArray[np.generic], ticket: Ticket) -> InferenceResult:
-        """See `Scheduler.infer`.
+    def infer(self, tensors: Iterable[NDArray[np.generic]], ticket: Ticket) -> InferenceResult:
+        """See `Scheduler.infer`; all passes are queued at once, so that they form micro-batches.
 
         Raises:
             NotReady: The scheduler was closed.
         """
-        item = _Item(tensor, ticket)
+        items = [_Item(tensor, ticket) for tensor in tensors]
+        arrived = time.perf_counter()
         with self._changed:
             if self._closed:
                 raise NotReady("The model was closed.")
-            self._queue.append(item)
+            self._queue.extend(items)
             self._progress.begin()
             self._changed.notify()
         try:
-            result = item.answer.result()
+            passes = _results(items)
         except BaseException as error:
             self._progress.end(error)
             raise
         self._progress.end()
-        return result
+        started = min(each.started for each in passes)
+        ended = max(each.ended for each in passes)
+        return InferenceResult(tuple(each.values for each in passes), started - arrived, ended - started)
 
     @property
     def queue_depth(self) -> int:
@@ -174,12 +185,9 @@ class MicroBatchScheduler:
         started = time.perf_counter()
         try:
             maps = self.warm.session.run(np.concatenate([item.tensor for item in items]))
-            ran_s = time.perf_counter() - started
+            ended = time.perf_counter()
             # A copy of its own, so that one image's map does not keep the whole batch alive.
-            results = [
-                InferenceResult(values.copy(), started - item.arrived, ran_s)
-                for item, values in zip(items, maps, strict=True)
-            ]
+            results = [_Pass(values.copy(), started, ended) for _, values in zip(items, maps, strict=True)]
         except InferenceFailed as error:
             self._after_failure(items, error)
             return
@@ -216,3 +224,9 @@ def _wanted(item: _Item) -> bool:
         item.answer.set_exception(error)
         return False
     return True
+
+
+def _results(items: list[_Item]) -> list[_Pass]:
+    """What became of each; an error only once all have ended, because the tensors are in use till then."""
+    wait(item.answer for item in items)
+    return [item.answer.result() for item in items]

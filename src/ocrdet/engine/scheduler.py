@@ -1,4 +1,4 @@
-"""What every scheduler promises: one tensor in, one finite map out, and the truth about its progress.
+"""What every scheduler promises: tensors in, finite maps out, and the truth about its progress.
 
 `lanes.py` keeps the promise on the CPU, `microbatch.py` on an accelerator.
 """
@@ -15,6 +15,8 @@ import numpy as np
 from ocrdet.errors import DeviceLost, InferenceFailed, OutOfDeviceMemory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from ocrdet.engine.ticket import Ticket
@@ -28,28 +30,29 @@ MEMORY_FAILURES_UNTIL_BROKEN = 3
 
 @dataclass(frozen=True, slots=True)
 class InferenceResult:
-    """One image's map and what it cost.
+    """The maps of one image's passes and what they cost.
 
     Attributes:
-        values: (H, W) float32 probabilities.
-        waited_s: Seconds before the run began.
-        ran_s: Seconds of the run (the whole batch's).
+        maps: (H, W) float32 probabilities of each pass.
+        waited_s: Seconds spent waiting for runs.
+        ran_s: Seconds of the runs (of whole batches, where the image was in one with others).
     """
 
-    values: NDArray[np.float32]
+    maps: tuple[NDArray[np.float32], ...]
     waited_s: float
     ran_s: float
 
 
 class Scheduler(Protocol):
-    """Takes one image's tensor, gives its map; callers block, each on a thread of its own."""
+    """Takes one image's tensors, gives its maps; callers block, each on a thread of its own."""
 
-    def infer(self, tensor: NDArray[np.generic], ticket: Ticket) -> InferenceResult:
+    def infer(self, tensors: Iterable[NDArray[np.generic]], ticket: Ticket) -> InferenceResult:
         """Run one image.
 
         Args:
-            tensor: (1, ...) as the session wants it; left alone until this returns.
-            ticket: Looked at before compute.
+            tensors: One (1, ...) tensor per pass, all of one shape, as the session wants it. The next may be
+                asked for before the last one has run; each is left alone until this returns.
+            ticket: Looked at before each run.
 
         Raises:
             DeadlineExceeded: It waited too long.

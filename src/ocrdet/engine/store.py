@@ -30,6 +30,12 @@ class ModelFiles:
     path: Path
     sha256: str
 
+    def describe(self) -> dict[str, object]:
+        """The model and its thresholds, as JSON can say it."""
+        manifest = self.manifest
+        model = manifest.model_dump(include={"name", "version", "preset", "license"})
+        return {"model": model | {"sha256": self.sha256}, "thresholds": manifest.thresholds.model_dump()}
+
 
 def built_in_names() -> list[str]:
     """Names of the models that need no file of the operator's, sorted."""

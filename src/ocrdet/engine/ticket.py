@@ -47,6 +47,24 @@ class Ticket:
         """Seconds until the deadline, at least 0; None without one."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
+    def require(self, needed_s: float, stage: str) -> None:
+        """Refuse work that cannot end in time, before it begins.
+
+        Args:
+            needed_s: The least it will take.
+            stage: The stage that will take it.
+
+        Raises:
+            DeadlineExceeded: Less than that remains.
+        """
+        remaining_s = self.remaining_s()
+        if remaining_s is not None and remaining_s < needed_s:
+            raise DeadlineExceeded(
+                f"The {stage} stage of this image takes at least {needed_s * 1000:.0f} ms, and "
+                f"{remaining_s * 1000:.0f} ms are left. Ask for more time or send a smaller part.",
+                stage=stage,
+            )
+
     def check(self, stage: str) -> None:
         """Stop work that nobody wants before it is done.
 

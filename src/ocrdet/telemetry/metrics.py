@@ -149,17 +149,14 @@ class Metrics:
         """Record how long one image spent in one stage."""
         self._stages[stage].observe(seconds)
 
-    def observe_regions(self, regions: int) -> None:
-        """Record how many regions one image had."""
+    def observe_image(self, pixels: int, regions: int) -> None:
+        """Record the size of one image and how many regions it had."""
+        self._image_pixels.observe(pixels)
         self._regions.observe(regions)
 
     def observe_batch_size(self, images: int) -> None:
         """Record how many images one run of the model held."""
         self._batch_size.observe(images)
-
-    def observe_image_pixels(self, pixels: int) -> None:
-        """Record the size of one decoded image."""
-        self._image_pixels.observe(pixels)
 
     def set_model(self, *, name: str, version: str, sha256: str, provider: str) -> None:
         """Name the live model in place of any earlier one."""

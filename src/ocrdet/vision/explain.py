@@ -11,6 +11,7 @@ from ocrdet.values import DetectionWarning
 if TYPE_CHECKING:
     from ocrdet.options import DetectOptions
     from ocrdet.values import DecodedImage, FitReport, Thresholds
+    from ocrdet.vision.fit import FitPlan
     from ocrdet.vision.regions import FoundRegions
 
 # Below this, ghost regions come faster than NMS at its default can drop them.
@@ -22,24 +23,29 @@ BLANK_RANGE = 8
 
 
 def explain_detection(
-    decoded: DecodedImage, fit: FitReport, thresholds: Thresholds, found: FoundRegions, options: DetectOptions
+    decoded: DecodedImage, plan: FitPlan, thresholds: Thresholds, found: FoundRegions, options: DetectOptions
 ) -> tuple[DetectionWarning, ...]:
     """Every warning of one answer, those of decoding first.
 
     Args:
         decoded: The image and what decoding changed.
-        fit: How it met the model.
+        plan: How it met the model.
         thresholds: The numbers used.
         found: The regions, and how many were left out.
         options: What the caller asked for.
     """
     warnings = list(decoded.warnings)
+    fit = plan.report
 
     def warn(code: str, detail: str) -> None:
         warnings.append(DetectionWarning(code, detail))
 
-    if options.fit == "tile":
-        warn("tiles_unavailable", "Tiles are not available yet; the image was letterboxed in one pass.")
+    if plan.tiles_wanted:
+        warn(
+            "tiles_limited",
+            f"Full sharpness would take {plan.tiles_wanted} tiles; the image was scaled down so that "
+            f"{fit.tiles} suffice. Send it in parts to find smaller text.",
+        )
     if fit.scale < STRONG_DOWNSCALE:
         warn(
             "downscaled",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from ocrdet.values import DecodedImage, ImageHeader
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -41,6 +43,11 @@ def draw_golden() -> NDArray[np.uint8]:
         )
     cv2.line(page, (30, 280), (610, 280), (90, 90, 90), 1)
     return page
+
+
+def golden_image() -> DecodedImage:
+    """The golden picture as if it had been decoded."""
+    return DecodedImage(draw_golden(), ImageHeader("png", SIZE_PX, SIZE_PX))
 
 
 def judge_golden(regions: Iterable[TextRegion]) -> str | None:

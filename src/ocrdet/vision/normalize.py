@@ -9,7 +9,11 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from numpy.typing import NDArray
+
+    from ocrdet.vision.tiles import Window
 
 Layout = Literal["NCHW", "NHWC"]
 
@@ -44,6 +48,29 @@ class Normalization:
         gain = tuple(scale / s for s in std)
         offset = tuple(-m / s for m, s in zip(mean, std, strict=True))
         return cls(color, layout, (gain[0], gain[1], gain[2]), (offset[0], offset[1], offset[2]))
+
+
+def make_tensors(
+    pixels: NDArray[np.uint8],
+    windows: Sequence[Window],
+    normalization: Normalization,
+    new_tensor: Callable[[], NDArray[np.generic]],
+) -> Iterator[NDArray[np.generic]]:
+    """The tensor of each window, made when it is asked for.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB, the scaled image.
+        windows: The parts of it.
+        normalization: The model's map.
+        new_tensor: Gives the memory of the next one, as `normalize_into` wants it.
+
+    Yields:
+        One tensor per window, in their order.
+    """
+    for window in windows:
+        tensor = new_tensor()
+        normalize_into(pixels[window.area], normalization, tensor)
+        yield tensor
 
 
 def normalize_into(

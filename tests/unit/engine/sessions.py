@@ -106,12 +106,12 @@ class Asker:
         self, mark: float, *, shape: tuple[int, int] = (2, 2), ticket: Ticket | None = None
     ) -> Future[InferenceResult]:
         """The answer to come for an image of this mark."""
-        return self._pool.submit(self._scheduler.infer, make_tensor(mark, shape), ticket or Ticket())
+        return self._pool.submit(self._scheduler.infer, [make_tensor(mark, shape)], ticket or Ticket())
 
 
 def mark_of(answer: Future[InferenceResult]) -> float:
     """The mark of the image that an answer belongs to."""
-    values = answer.result(PATIENCE_S).values
+    values = answer.result(PATIENCE_S).maps[0]
     assert values.dtype == np.float32
     assert (values == values[0, 0]).all()
     return float(values[0, 0])

@@ -64,14 +64,14 @@ def test_decoded_pixels_are_bounded_together_but_a_lone_image_always_passes() ->
     """Pixels are held from before decoding until the slot is released."""
     gate = make_gate(images=3)
     large, small, refused = (gate.admit(size_bytes=1) for _ in range(3))
-    large.reserve_pixels(5000)
+    large.reserve(5000)
     with pytest.raises(QueueFull, match="All 1000 decoded pixels"):
-        refused.reserve_pixels(1)
+        refused.reserve(1)
     large.release()
-    small.reserve_pixels(600)
+    small.reserve(600)
     with pytest.raises(QueueFull):
-        refused.reserve_pixels(401)
-    refused.reserve_pixels(400)
+        refused.reserve(401)
+    refused.reserve(400)
 
 
 def test_a_slot_is_freed_by_its_release_alone_and_only_once() -> None:
@@ -87,14 +87,47 @@ def test_a_slot_is_freed_by_its_release_alone_and_only_once() -> None:
         gate.admit(size_bytes=10)
 
 
+def test_each_pass_beyond_the_first_counts_like_one_more_image() -> None:
+    """A picture of five tiles fills a house of four; others are refused until it has left."""
+    gate = make_gate(images=4)
+    large, other = gate.admit(size_bytes=1), gate.admit(size_bytes=1)
+    large.reserve(10, passes=5)
+    assert gate.saturation_ratio == 1.0
+    assert gate.inflight_images == 2
+    with pytest.raises(QueueFull, match="All 4 images"):
+        gate.admit(size_bytes=1)
+    with pytest.raises(QueueFull, match="images and tiles"):
+        other.reserve(10, passes=2)
+    other.reserve(10)
+    large.release()
+    other.reserve(0, passes=2)
+    gate.admit(size_bytes=1)
+    other.release()
+    assert gate.saturation_ratio == 0.25
+
+
+def test_two_tiled_images_that_wait_for_each_other_both_get_through() -> None:
+    """Only passes that run are waited for: of two larger than the house, one goes first."""
+    gate = make_gate(images=2)
+    with ThreadPoolExecutor(2) as pool:
+
+        def work() -> None:
+            with gate.admit_waiting(size_bytes=1, ticket=Ticket(PATIENCE_S)) as slot:
+                slot.reserve(1, passes=9)
+
+        for done in [pool.submit(work) for _ in range(8)]:
+            done.result(PATIENCE_S)
+    assert gate.inflight_images == 0
+
+
 def test_a_renewed_slot_keeps_its_place_and_gives_its_pixels_back() -> None:
     """A batch holds one slot for all its images, and the pixels of one at a time."""
     gate = make_gate()
     slot = gate.admit(size_bytes=10)
-    slot.reserve_pixels(1000)
+    slot.reserve(1000)
     slot.renew()
     assert gate.inflight_images == 1
-    gate.admit(size_bytes=10).reserve_pixels(1000)
+    gate.admit(size_bytes=10).reserve(1000)
     slot.release()
     slot.renew()
     assert gate.inflight_images == 1
@@ -212,9 +245,9 @@ def test_a_caller_who_waits_also_waits_for_room_for_its_pixels() -> None:
     """A request is refused at once; a library call comes in when the others have left."""
     gate = make_gate(pixels=100)
     with ThreadPoolExecutor(1) as pool, gate.admit(size_bytes=1) as first:
-        first.reserve_pixels(80)
+        first.reserve(80)
         second = gate.admit_waiting(size_bytes=1, ticket=Ticket())
-        reserved = pool.submit(second.reserve_pixels, 80)
+        reserved = pool.submit(second.reserve, 80)
         first.release()
         reserved.result(PATIENCE_S)
         second.release()
@@ -225,10 +258,10 @@ def test_waiting_ends_with_the_callers_deadline() -> None:
     """Neither a slot nor room for pixels is waited for longer than the answer is."""
     gate = make_gate(images=2, pixels=100)
     first = gate.admit(size_bytes=1)
-    first.reserve_pixels(100)
+    first.reserve(100)
     patient = gate.admit_waiting(size_bytes=1, ticket=Ticket(0.01))
     with pytest.raises(DeadlineExceeded):
-        patient.reserve_pixels(1)
+        patient.reserve(1)
     with pytest.raises(DeadlineExceeded):
         gate.admit_waiting(size_bytes=1, ticket=Ticket(0.01))
 
@@ -257,7 +290,7 @@ def test_saturation_is_that_of_the_fullest_budget() -> None:
     assert gate.saturation_ratio == 0.0
     slot = gate.admit(size_bytes=10)
     assert gate.saturation_ratio == 0.5
-    slot.reserve_pixels(800)
+    slot.reserve(800)
     assert gate.saturation_ratio == 0.8
     slot.resize(500)
     assert gate.saturation_ratio == 1.0

@@ -19,6 +19,8 @@ from tests.unit.engine.sessions import PATIENCE_S, Asker, FakeSession, make_tens
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
@@ -48,8 +50,24 @@ def test_the_wide_session_serves_an_image_only_when_it_is_alone(
     """In company, or where there is one CPU, the one-thread session does."""
     narrow, wide = FakeSession(), FakeSession()
     scheduler = make_lanes(narrow, wide if has_wide else None, alone=alone)
-    assert float(scheduler.infer(make_tensor(7.0), Ticket()).values[0, 0]) == 7.0
+    assert float(scheduler.infer([make_tensor(7.0)], Ticket()).maps[0][0, 0]) == 7.0
     assert (len(narrow.batches), len(wide.batches)) == runs
+
+
+def test_the_tiles_of_an_image_run_one_after_another_each_made_when_its_turn_comes() -> None:
+    """Between two of them the lane is free for others, and only one tensor need be in memory."""
+    session, made = FakeSession(), []
+    scheduler = make_lanes(session)
+
+    def tensors() -> Iterator[NDArray[np.float32]]:
+        for mark in (1.0, 2.0, 3.0):
+            made.append((mark, len(session.batches)))
+            yield make_tensor(mark)
+
+    result = scheduler.infer(tensors(), Ticket())
+    assert [float(values[0, 0]) for values in result.maps] == [1.0, 2.0, 3.0]
+    assert made == [(1.0, 0), (2.0, 1), (3.0, 2)]
+    assert session.batches == [[1.0], [2.0], [3.0]]
 
 
 def test_as_many_images_run_at_a_time_as_there_are_lanes_and_each_run_holds_one(
@@ -110,7 +128,7 @@ def test_a_map_that_is_not_finite_is_a_failure() -> None:
     """It is never handed on to become an empty answer."""
     scheduler = make_lanes(FakeSession())
     with pytest.raises(InferenceFailed, match="not finite"):
-        scheduler.infer(make_tensor(np.nan), Ticket())
+        scheduler.infer([make_tensor(np.nan)], Ticket())
     assert scheduler.trouble() is None
 
 
@@ -123,9 +141,9 @@ def test_a_lost_device_latches_trouble() -> None:
     session = FakeSession(lose)
     scheduler = make_lanes(session)
     with pytest.raises(DeviceLost):
-        scheduler.infer(make_tensor(1.0), Ticket())
+        scheduler.infer([make_tensor(1.0)], Ticket())
     session.script = None
-    scheduler.infer(make_tensor(1.0), Ticket())
+    scheduler.infer([make_tensor(1.0)], Ticket())
     assert scheduler.trouble() == "gone"
 
 
@@ -134,7 +152,7 @@ def test_waiting_and_running_are_measured_apart(monkeypatch: pytest.MonkeyPatch)
     times = iter([10.0, 11.0, 13.0])
     scheduler = make_lanes(FakeSession())
     monkeypatch.setattr(time, "perf_counter", lambda: next(times))
-    result = scheduler.infer(make_tensor(1.0), Ticket())
+    result = scheduler.infer([make_tensor(1.0)], Ticket())
     assert (result.waited_s, result.ran_s) == (1.0, 2.0)
 
 
@@ -143,7 +161,7 @@ def test_every_run_is_counted_as_a_batch_of_one() -> None:
     metrics = Metrics()
     scheduler = make_lanes(FakeSession(), metrics=metrics)
     for mark in (1.0, 2.0):
-        scheduler.infer(make_tensor(mark), Ticket())
+        scheduler.infer([make_tensor(mark)], Ticket())
     assert metrics.registry.get_sample_value("ocrdet_batch_size_bucket", {"le": "1.0"}) == 2
 
 
@@ -172,5 +190,5 @@ def test_closing_waits_for_what_runs_refuses_the_rest_and_frees_each_session_onc
     scheduler.close()
     assert (narrow.closed, wide.closed) == (1, 1)
     with pytest.raises(NotReady):
-        scheduler.infer(make_tensor(2.0), Ticket())
+        scheduler.infer([make_tensor(2.0)], Ticket())
     assert scheduler.stalled() is None

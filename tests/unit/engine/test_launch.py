@@ -43,8 +43,8 @@ def test_on_the_cpu_a_model_runs_in_lanes_at_the_shapes_of_its_manifest(tmp_path
     assert isinstance(engine.scheduler, LaneScheduler)
     assert engine.shapes == ((64, 64), (64, 32))
     assert engine.batch_sizes == (1,)
-    result = engine.scheduler.infer(np.zeros((1, 3, 64, 32), np.float32), Ticket())
-    assert result.values.shape == (64, 32)
+    result = engine.scheduler.infer([np.zeros((1, 3, 64, 32), np.float32)], Ticket())
+    assert result.maps[0].shape == (64, 32)
     described = engine.describe()
     assert described["threads"] == {"lanes": 2, "wide_threads": 2, "workers": 2}
     assert described["provider"] == "CPUExecutionProvider"
@@ -72,8 +72,8 @@ def test_a_static_model_runs_at_its_own_shape_and_batch(tmp_path: Path) -> None:
     path = detector_graph(tmp_path / "tiny.onnx", dims=(2, 96, 32))
     engine = launch_tiny(path, LaunchPlan("cpu", cpus=1))
     assert (engine.shapes, engine.batch_sizes) == (((96, 32),), (2,))
-    result = engine.scheduler.infer(np.zeros((1, 3, 96, 32), np.float32), Ticket())
-    assert result.values.shape == (96, 32)
+    result = engine.scheduler.infer([np.zeros((1, 3, 96, 32), np.float32)], Ticket())
+    assert result.maps[0].shape == (96, 32)
     engine.scheduler.close()
 
 

@@ -73,6 +73,26 @@ def test_micro_batches_form_while_the_device_is_busy(make_device: Callable[..., 
     assert metrics.registry.get_sample_value("ocrdet_batch_size_sum") == 5
 
 
+def test_the_tiles_of_one_image_run_as_one_micro_batch(make_device: Callable[..., Device]) -> None:
+    """On an idle device too: they are queued together."""
+    device = make_device()
+    result = device.scheduler.infer([make_tensor(mark) for mark in (1.0, 2.0, 3.0, 4.0)], Ticket())
+    assert [float(values[0, 0]) for values in result.maps] == [1.0, 2.0, 3.0, 4.0]
+    assert device.session.batches == [[1.0, 2.0, 3.0, 4.0]]
+    assert result.ran_s >= 0
+    assert result.waited_s >= 0
+
+
+def test_one_failed_tile_fails_its_image_and_no_other(make_device: Callable[..., Device]) -> None:
+    """The error is told only when the device is done with all of its tensors."""
+    device = make_device()
+    device.session.script = fail_when(lambda images: 2.0 in images, InferenceFailed("bad tile"))
+    with pytest.raises(InferenceFailed, match="bad tile"):
+        device.scheduler.infer([make_tensor(mark) for mark in (1.0, 2.0, 3.0, 4.0)], Ticket())
+    assert device.session.batches[-1] == [4.0]
+    assert mark_of(device.asker.ask(5.0)) == 5.0
+
+
 def test_only_warmed_batch_sizes_reach_the_device(make_device: Callable[..., Device]) -> None:
     """Seven images go as four, two and one, the oldest first."""
     device = make_device(4, 1, 2)
@@ -182,7 +202,7 @@ def test_only_repeated_failures_of_single_images_make_a_full_device_a_broken_one
     device.session.script = fail_when(lambda _: True, OutOfDeviceMemory("full"))
     for expected in (None, None, "Single images repeatedly do not fit into the device's memory."):
         with pytest.raises(OutOfDeviceMemory):
-            device.scheduler.infer(make_tensor(1.0), Ticket())
+            device.scheduler.infer([make_tensor(1.0)], Ticket())
         assert device.scheduler.trouble() == expected
 
 
@@ -199,7 +219,7 @@ def test_a_lost_device_fails_its_batch_without_a_second_try_and_latches_trouble(
         with pytest.raises(DeviceLost):
             answer.result(PATIENCE_S)
     assert device.batches == [[1.0, 2.0]]
-    device.scheduler.infer(make_tensor(3.0), Ticket())
+    device.scheduler.infer([make_tensor(3.0)], Ticket())
     assert device.scheduler.trouble() == "gone"
 
 
@@ -222,13 +242,13 @@ def test_a_session_that_breaks_its_promise_fails_images_and_not_the_device_threa
     device = make_device()
     device.session.script = fail_when(lambda _: True, RuntimeError("unforeseen"))
     with pytest.raises(InferenceFailed, match="unforeseen"):
-        device.scheduler.infer(make_tensor(1.0), Ticket())
+        device.scheduler.infer([make_tensor(1.0)], Ticket())
     device.session.script = None
     device.session.answer = lambda batch: batch[:0, 0]
     with pytest.raises(InferenceFailed):
-        device.scheduler.infer(make_tensor(1.0), Ticket())
+        device.scheduler.infer([make_tensor(1.0)], Ticket())
     device.session.answer = lambda batch: batch[:, 0]
-    assert float(device.scheduler.infer(make_tensor(2.0), Ticket()).values[0, 0]) == 2.0
+    assert float(device.scheduler.infer([make_tensor(2.0)], Ticket()).maps[0][0, 0]) == 2.0
     assert device.scheduler.trouble() is None
 
 
@@ -255,7 +275,7 @@ def test_a_dead_device_thread_is_trouble_and_leaves_nobody_waiting(
         queued.result(PATIENCE_S)
     assert "has ended: ZeroDivisionError" in (device.scheduler.trouble() or "")
     with pytest.raises(NotReady):
-        device.scheduler.infer(make_tensor(2.0), Ticket())
+        device.scheduler.infer([make_tensor(2.0)], Ticket())
 
 
 def test_closing_finishes_what_is_queued_refuses_the_rest_and_frees_the_session_once(
@@ -273,6 +293,6 @@ def test_closing_finishes_what_is_queued_refuses_the_rest_and_frees_the_session_
     assert device.session.closed == 1
     assert not device.scheduler._thread.is_alive()
     with pytest.raises(NotReady):
-        device.scheduler.infer(make_tensor(3.0), Ticket())
+        device.scheduler.infer([make_tensor(3.0)], Ticket())
     assert device.scheduler.trouble() is None
     assert device.scheduler.stalled() is None

@@ -19,6 +19,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+def test_work_that_cannot_end_in_time_is_refused_before_it_begins() -> None:
+    """The sentence says how long it takes and how long there is; without a deadline everything may begin."""
+    Ticket(10.0).require(1.0, "inference")
+    Ticket().require(1e9, "inference")
+    with pytest.raises(DeadlineExceeded, match="at least 20000 ms") as caught:
+        Ticket(10.0).require(20.0, "inference")
+    assert caught.value.facts["stage"] == "inference"
+
+
 def test_work_without_a_deadline_is_wanted_for_ever(clock: Clock) -> None:
     """Someone who waits as long as it takes is never told that it took too long."""
     ticket = Ticket()

@@ -39,9 +39,8 @@ def test_observations_arrive_in_their_histograms() -> None:
     """Each method feeds the metric of its name."""
     metrics = Metrics()
     metrics.observe_stage("decode", 0.02)
-    metrics.observe_regions(7)
+    metrics.observe_image(1_000_000, 7)
     metrics.observe_batch_size(4)
-    metrics.observe_image_pixels(1_000_000)
     metrics.count_cancelled("queue")
     metrics.count_engine_restart()
     lines = lines_of(metrics)

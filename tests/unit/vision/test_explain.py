@@ -11,11 +11,14 @@ from ocrdet.values import (
     DetectionWarning,
     FitReport,
     ImageHeader,
+    Placement,
     TextRegion,
     Thresholds,
 )
 from ocrdet.vision.explain import explain_detection
+from ocrdet.vision.fit import FitPlan
 from ocrdet.vision.regions import FoundRegions
+from ocrdet.vision.tiles import Window
 
 REGION = TextRegion(((0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0)), 0.9, 0.0, 0)
 ONE, EMPTY = FoundRegions((REGION,), 0, 0), FoundRegions((), 0, 0)
@@ -31,18 +34,25 @@ def explain(
     score: float = 0.3,
     found: FoundRegions | None = None,
     options: DetectOptions | None = None,
+    tiles_wanted: int = 0,
 ) -> list[DetectionWarning]:
     """The warnings of an answer like this."""
     header = ImageHeader("png", pixels.shape[1], pixels.shape[0])
     return list(
         explain_detection(
             DecodedImage(pixels, header, decoding),
-            FitReport("letterbox", 1, scale, readable_px),
+            make_plan(FitReport("letterbox", 1, scale, readable_px), tiles_wanted),
             Thresholds(score, 0.2, 0.3, 1.5, 1000),
             found or ONE,
             options or DetectOptions(),
         )
     )
+
+
+def make_plan(report: FitReport, tiles_wanted: int) -> FitPlan:
+    """A plan that reports this."""
+    place = Placement(800, 800, report.scale, report.scale, 800, 800)
+    return FitPlan((800, 800), (Window(0, 0, 800, 800),), place, report, tiles_wanted)
 
 
 def codes(warnings: list[DetectionWarning]) -> list[str]:
@@ -89,9 +99,11 @@ def test_what_was_left_out_is_counted() -> None:
     assert cut.detail.startswith("2 of the smallest candidates")
 
 
-def test_tiles_say_that_they_are_not_there_yet() -> None:
-    """What was asked for and not done."""
-    assert codes(explain(options=DetectOptions(fit="tile"))) == ["tiles_unavailable"]
+def test_more_tiles_than_allowed_are_a_warning_that_says_how_many() -> None:
+    """What full sharpness would have taken."""
+    (warning,) = explain(tiles_wanted=77)
+    assert warning.code == "tiles_limited"
+    assert "77 tiles" in warning.detail
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])

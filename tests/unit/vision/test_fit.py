@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrdet.options import Fit
-from ocrdet.values import FitReport, Placement
-from ocrdet.vision.fit import FitPlan, Shape, fit_image, plan_fit
+from ocrdet.vision.fit import NEARLY_BEST, fit_image
+from ocrdet.vision.tiles import Shape
+from tests.unit.vision.plans import plan, whole_plan
 
-SHAPES: tuple[Shape, ...] = ((800, 800), (800, 608), (608, 800), (800, 320), (320, 800))
 EXTREMES = [(1, 1), (1, 65_500), (65_500, 1), (4300, 100), (100, 4300), (65_500, 65_500), (2, 3)]
 
 sides = st.integers(1, 65_500)
@@ -20,20 +22,6 @@ shape_sides = st.integers(1, 40).map(lambda blocks: 32 * blocks)
 shape_sets = st.lists(st.tuples(shape_sides, shape_sides), min_size=1, max_size=6, unique=True)
 upscales = st.floats(1.0, 8.0)
 modes: st.SearchStrategy[Fit] = st.sampled_from(["auto", "letterbox", "stretch", "tile"])
-
-
-def plan(
-    width: int,
-    height: int,
-    *,
-    shapes: tuple[Shape, ...] = SHAPES,
-    mode: Fit = "auto",
-    max_upscale: float = 2.0,
-    readable_px: float = 8.0,
-) -> tuple[Shape, Placement, FitReport]:
-    """A plan with the usual choices."""
-    made = plan_fit(width, height, shapes, mode=mode, max_upscale=max_upscale, readable_px=readable_px)
-    return made.shape, made.placement, made.report
 
 
 @given(
@@ -76,16 +64,16 @@ def test_no_point_of_the_model_lies_outside_the_image(
 
 
 @given(width=sides, height=sides, shapes=shape_sets, max_upscale=upscales)
-def test_letterbox_takes_the_smallest_shape_that_loses_nothing(
+def test_letterbox_takes_the_cheapest_shape_that_is_nearly_the_best(
     width: int, height: int, shapes: list[Shape], max_upscale: float
 ) -> None:
-    """No other shape keeps as much of the image with fewer pixels, and none keeps more."""
-    shape, _, _ = plan(width, height, shapes=tuple(shapes), max_upscale=max_upscale)
+    """No shape shows the image more than a tenth larger, and none that shows it as large has fewer pixels."""
+    shape, _, _ = plan(width, height, shapes=tuple(shapes), max_upscale=max_upscale, mode="letterbox")
 
     def scale(candidate: Shape) -> float:
         return min(max_upscale, candidate[1] / width, candidate[0] / height)
 
-    assert scale(shape) == pytest.approx(max(map(scale, shapes)))
+    assert scale(shape) >= max(map(scale, shapes)) * NEARLY_BEST
     for other in shapes:
         smaller = other[0] * other[1] < shape[0] * shape[1]
         assert not (smaller and scale(other) >= scale(shape))
@@ -96,12 +84,43 @@ def test_letterbox_keeps_the_aspect_ratio_and_caps_the_upscale(
     width: int, height: int, shapes: list[Shape], max_upscale: float
 ) -> None:
     """Both sides are the same factor of their source, to the nearest pixel, and at least one pixel."""
-    shape, placement, _ = plan(width, height, shapes=tuple(shapes), max_upscale=max_upscale)
+    shape, placement, _ = plan(width, height, shapes=tuple(shapes), max_upscale=max_upscale, mode="letterbox")
     scale = min(max_upscale, shape[1] / width, shape[0] / height)
     assert placement.width == pytest.approx(max(1.0, width * scale), abs=0.5000001)
     assert placement.height == pytest.approx(max(1.0, height * scale), abs=0.5000001)
     assert 1 <= placement.width <= shape[1]
     assert 1 <= placement.height <= shape[0]
+
+
+@given(width=sides, height=sides, shapes=shape_sets, mode=modes, max_tiles=st.integers(1, 40))
+def test_windows_see_every_pixel_fit_their_shape_and_stay_within_the_limit(
+    width: int, height: int, shapes: list[Shape], mode: Fit, max_tiles: int
+) -> None:
+    """Whatever the image, the model and the limit."""
+    made = whole_plan(width, height, shapes=tuple(shapes), mode=mode, max_tiles=max_tiles)
+    place, windows = made.placement, made.windows
+    assert len(windows) == made.report.tiles <= max_tiles
+    assert (made.report.mode == "tile") is (len(windows) > 1)
+    for window in windows:
+        assert window.left >= 0
+        assert window.top >= 0
+        assert window.left + window.width <= place.width
+        assert window.top + window.height <= place.height
+        assert window.width <= made.shape[1]
+        assert window.height <= made.shape[0]
+    for axis in ("left", "top"):
+        side, size = (windows[0].width, place.width) if axis == "left" else (windows[0].height, place.height)
+        starts = sorted({getattr(window, axis) for window in windows})
+        assert starts[0] == 0
+        assert starts[-1] + side == size
+        assert all(after - before < side for before, after in itertools.pairwise(starts))
+
+
+@given(width=sides, height=sides, shapes=shape_sets)
+def test_tiles_never_enlarge(width: int, height: int, shapes: list[Shape]) -> None:
+    """An image is tiled to be seen as it is, not larger."""
+    made = whole_plan(width, height, shapes=tuple(shapes), mode="tile")
+    assert made.report.tiles == 1 or made.report.scale <= 1.0
 
 
 @given(width=sides, height=sides, shapes=shape_sets)
@@ -134,25 +153,13 @@ def test_extreme_images_are_fitted_like_any_other(width: int, height: int, mode:
         ((800, 800), (800, 800), (800, 800)),
         ((100, 100), (320, 800), (200, 200)),
         ((1000, 400), (320, 800), (320, 800)),
-        ((400, 4000), (800, 320), (800, 80)),
+        ((800, 2400), (800, 320), (800, 267)),
     ],
 )
 def test_a_page_does_not_pay_for_padding(size: tuple[int, int], shape: Shape, placed: Shape) -> None:
     """The usual formats meet the shape that was made for them."""
     chosen, placement, _ = plan(*size)
     assert (chosen, (placement.height, placement.width)) == (shape, placed)
-
-
-def test_the_report_says_how_small_text_may_be() -> None:
-    """Shrunk to a half, text of 8 model pixels is 16 pixels high in the image."""
-    _, _, report = plan(1600, 1200)
-    assert report == FitReport("letterbox", 1, 0.5, 16)
-    assert plan(100, 100)[2].smallest_readable_px == 4
-
-
-def test_tiles_are_answered_with_a_letterbox_for_now() -> None:
-    """The report says what was done, not what was asked for."""
-    assert plan(3000, 2000, mode="tile") == plan(3000, 2000, mode="letterbox")
 
 
 def test_an_image_that_fits_as_it_is_is_not_resampled() -> None:
@@ -199,14 +206,14 @@ def test_shrinking_far_keeps_thin_strokes() -> None:
         ((1599, 1200), "auto", 1),
         ((1600, 1200), "auto", 2),
         ((3300, 2400), "auto", 4),
-        ((9000, 9000), "auto", 8),
+        ((9000, 9000), "letterbox", 8),
+        ((9000, 9000), "auto", 4),
         ((9000, 900), "stretch", 1),
     ],
 )
 def test_no_more_is_decoded_than_the_plan_needs(size: Shape, mode: Fit, reduction: int) -> None:
     """The largest power of two that leaves at least one decoded pixel for each pixel of the model."""
-    made: FitPlan = plan_fit(*size, SHAPES, mode=mode, max_upscale=2.0, readable_px=8.0)
-    assert made.reduction == reduction
+    assert whole_plan(*size, mode=mode).reduction == reduction
 
 
 @pytest.mark.parametrize("reduction", [2, 4])
