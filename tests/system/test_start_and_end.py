@@ -196,3 +196,15 @@ def refuses(server: ServerProcess) -> bool:
     except httpx.TransportError:
         return False  # just then closing
     return False
+
+
+def test_a_server_that_has_answered_leaves_no_file_behind(tmp_path: Path) -> None:
+    """Not even those that ONNX Runtime keeps for its reports to its maker, which are off."""
+    places = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
+    for place in places.values():
+        Path(place).mkdir()
+    (tmp_path / "server").mkdir()
+    with ServerProcess(tmp_path / "server", **places) as server:
+        assert_found(server.found(PAGE.file("png")), PAGE.boxes)
+        assert server.stop() == 0
+    assert not [file for place in places.values() for file in Path(place).rglob("*")]
