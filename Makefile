@@ -3,11 +3,13 @@
 # variant asked for, .venv-dev the cpu variant with the tools. requirements/install.py makes both.
 
 VARIANT ?= auto
+EXTRAS ?=
+FUZZ ?=
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run demo test check lint format bench docs lock clean dev
+.PHONY: help install run demo test check lint format fuzz bench docs lock clean dev
 
 # The first Python that starts and has the right version (a shim on PATH may do neither).
 CANDIDATES = $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3 python)
@@ -23,9 +25,10 @@ help: ## list what can be typed (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  VARIANT=cpu, gpu or openvino (now: $(VARIANT)) chooses the engine; PYTHON=... the interpreter'
+	@echo '  EXTRAS="pdf eval" also installs what reads PDF files, and what ocrdet eval needs'
 
 install: ## set up .venv with the locked packages and the project
-	@set -- --venv .venv --variant $(VARIANT); $(SET_UP)
+	@set -- --venv .venv --variant $(VARIANT) --extras '$(EXTRAS)'; $(SET_UP)
 
 run: install ## set up and serve on 127.0.0.1:8000
 	@exec .venv/bin/ocrdet serve
@@ -60,6 +63,9 @@ lint: dev
 format: dev ## put the code into its layout
 	@.venv-dev/bin/ruff check --quiet --fix-only
 	@.venv-dev/bin/ruff format
+
+fuzz: dev ## send odd bodies through everything for a minute or two (see docs/fuzzing.md)
+	@.venv-dev/bin/python -m tests.fuzz.run $(FUZZ)
 
 bench: dev ## measure, about eight minutes; writes docs/performance.md
 	@.venv-dev/bin/python -m bench.run

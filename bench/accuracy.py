@@ -1,39 +1,82 @@
 """Measure a running server's regions against labelled images, over HTTP with default settings.
 
-    python bench/accuracy.py --data DATA --evaluator evaluate.py [--url URL] [--write docs/accuracy.md]
+    python bench/accuracy.py --data DATA [--url URL] [--write docs/accuracy.md]
 
-DATA holds one folder per set: `images/` and `gt/<stem>.json` ({"image", "width", "height", "regions":
-[{"polygon", "text", "ignore"}]}, polygons in stored pixels). The evaluator is an independent program with a
-function `evaluate(gt_dir, predictions, only_predicted=True)`; nothing of the project judges itself here.
+DATA holds one folder per set, as `ocrdet eval` reads them; the measures are those of `ocrdet eval`, and
+bench/agreement.py holds them against an evaluator that is not part of the project.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
-import sys
-import urllib.request
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import mean
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
-# Per set: the measure, what a prototype with the same model reached at one 800x800 letterbox on larger
-# samples (the lower end of its range), and what its settings reach on the very images measured here.
-SETS: dict[str, tuple[str, float | None, float | None]] = {
-    "sroie": ("hmean", 0.874, 0.915),
-    "funsd_lines": ("hmean", 0.845, 0.816),
-    "gameui_zh": ("hmean", 0.956, 0.977),
-    "wiretube": ("hmean", 0.894, 0.881),
-    "kant_print": ("hmean", None, 0.981),
-    "icdar2015": ("tolerant", 0.892, 0.858),
-    "sinonom": ("recall", None, 1.000),
+from ocrdet.cli.sources import SUFFIXES
+from ocrdet.lab.evaluation import judge_images
+from ocrdet.lab.ground_truth import find_sets
+from ocrdet.lab.server import Server
+from ocrdet.lab.summary import HALVES, half_of, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocrdet.lab.evaluation import JudgedImage
+
+HMEAN, TOLERANT, RECALL = "hmean", "tolerant", "recall"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPlan:
+    """How a set is reported.
+
+    Attributes:
+        measure: The one that its labels allow.
+        prototype: What a first script around the same model reached on a larger sample (the lower end of its
+            range), at one 800x800 letterbox.
+        prototype_here: What its settings reach on the very images measured here.
+    """
+
+    measure: str
+    prototype: float | None
+    prototype_here: float | None
+
+
+SETS = {
+    "sroie": SetPlan(HMEAN, 0.874, 0.915),
+    "funsd_lines": SetPlan(HMEAN, 0.845, 0.816),
+    "gameui_zh": SetPlan(HMEAN, 0.956, 0.977),
+    "wiretube": SetPlan(HMEAN, 0.894, 0.881),
+    "kant_print": SetPlan(HMEAN, None, 0.981),
+    "icdar2015": SetPlan(TOLERANT, 0.892, 0.858),
+    "sinonom": SetPlan(RECALL, None, 1.000),
 }
+COLUMNS = (
+    "set",
+    "images",
+    "measure",
+    "precision",
+    "recall",
+    "all",
+    "tuned half",
+    "held-out half",
+    "average precision",
+    "prototype, larger sample",
+    "its settings, these images",
+)
 HEADER = """# Accuracy
 
-Measured through a running server over HTTP with default settings: one pass at up to 800x800 per image,
-no set-specific option. *hmean* is the ICDAR 2015 protocol at IoU 0.5 against labelled lines;
+Measured through a running server over HTTP with default settings and no set-specific option, by the
+measures of [`ocrdet eval`](eval.md). *hmean* is the ICDAR 2015 protocol at IoU 0.5 against labelled lines;
 *tolerant* is granularity-tolerant (labels are words, the model finds lines); *recall* where only part of the
-text is labelled.
+text is labelled. Precision and recall are of that measure, over all images of the set.
+
+What is tuned is tuned on the even half of each set (`ocrdet eval --half even`: by a hash of the file names),
+so the *held-out half*, the odd one, is the honest figure. The halves are small and differ by chance as well.
 
 *Prototype* is what a first script around the same model reached on larger samples of the same sets; the
 column beside it is what its settings reach on the very images measured here, served by ocrdet from a model
@@ -43,31 +86,52 @@ so that second column is the one to compare with.
 
 The images are not part of the project, their licences do not allow that. The command:
 
-    python bench/accuracy.py --data DATA --evaluator evaluate.py --write docs/accuracy.md
+    python bench/accuracy.py --data DATA --write docs/accuracy.md
 
+"""
+
+FOOTER = """
+## What keeps funsd_lines and icdar2015 from more
+
+**funsd_lines** stays near 0.83, with a tolerant precision and recall of 0.99: nearly every letter is found,
+nearly nothing else is. What is counted as wrong is how the labels cut the lines. Of 240 labels of forms
+that were missed, 187 lie in a region that spans several of them, side by side, half of them less than half
+a line's height apart: a caption and its value, words of one phrase labelled one by one. Where no gap shows,
+no detector can know. Splitting regions at gaps in the ink does not mend it: those gaps are as wide inside
+labels as between them (at one line's height 2 % of the labels would be cut for 22 % of the merged ones
+mended, which is no gain on receipts and forms together). Labels are also upright rectangles, so that a
+tight quad of a sloping line has an IoU below 0.5. This drawn form is labelled in that way; all of it is
+found:
+
+![A form whose regions are right but count as wrong](images/labels-by-field.jpg)
+
+    python -m bench.granularity --write docs/images
+
+The same regions held against labels that follow the lines have an hmean of 1.
+
+**icdar2015** has labels of words that a person on the street can just read at 1280x720; what is missed is
+mostly text of 8 to 12 pixels, blurred. More pixels find some of it (twice as many: +0.01).
 """
 
 
 def main() -> None:
-    """Post every image of every set, judge, print the table."""
+    """Detect on every image of every set, judge, print the table."""
     arguments = _arguments()
-    evaluate = _load_evaluator(arguments.evaluator)
-    info = json.loads(_get(f"{arguments.url}/info"))
-    rows = []
-    for name, (measure, *prototype) in SETS.items():
-        folder = arguments.data / name
-        if (folder / "gt").is_dir():
-            predictions = _predict(folder, f"{arguments.url}/detect?coordinates=stored{arguments.options}")
-            result, _ = evaluate(folder / "gt", predictions, only_predicted=True)
-            rows.append(_row(name, measure, prototype, result))
-            print(rows[-1], flush=True)
-    columns = ["set", "images", "measure", "precision", "recall", "result"]
-    columns += ["prototype, larger sample", "its settings, these images"]
-    table = "\n".join([f"| {' | '.join(columns)} |", "|" + "---|" * len(columns), *rows])
+    with contextlib.closing(Server(arguments.url, dict(parse_qsl(arguments.options)))) as server:
+        model = server.model()
+        judged_of = {
+            each.name: list(judge_images(server, each.images, arguments.jobs))
+            for each in find_sets([arguments.data], SUFFIXES)
+            if each.name in SETS and each.images
+        }
+    rows = [_row(name, plan, judged_of[name]) for name, plan in SETS.items() if name in judged_of]
+    rows.append(_mean_row(judged_of))
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    print(table)
     if arguments.write:
-        model = info["model"]
-        facts = f"Model {model['name']} {model['version']} on {info['provider']}.\n\n"
-        arguments.write.write_text(HEADER + facts + table + "\n", encoding="utf-8")
+        facts = f"Model {model['name']} {model['version']} on {model['provider']}.\n\n"
+        arguments.write.write_text(HEADER + facts + table + FOOTER, encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:
@@ -75,50 +139,63 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--evaluator", type=Path, required=True)
     parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--options", default="", help="more query parameters, as &score_threshold=0.3")
+    parser.add_argument("--options", default="", help="query parameters, as score_threshold=0.3&polygons=1")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", type=Path, help="write the table into this document")
     return parser.parse_args()
 
 
-def _load_evaluator(path: Path) -> Any:  # noqa: ANN401 - a function of a program that is not ours
-    spec = importlib.util.spec_from_file_location("evaluator", path)
-    if spec is None or spec.loader is None:
-        sys.exit(f"{path} is no Python program")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.evaluate
+def headline(measure: str, judged: Sequence[JudgedImage]) -> float | None:
+    """The number that a set is judged by; None where no image belongs to a half."""
+    if not judged:
+        return None
+    tallies = summarize(judged).tallies
+    if measure == RECALL:
+        return tallies["iou"].recall
+    return tallies["tolerant" if measure == TOLERANT else "iou"].hmean
 
 
-def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - the server under test
-        return bytes(answer.read())
+def _by_half(measure: str, judged: Sequence[JudgedImage]) -> list[float | None]:
+    """The headlines of all images, of the tuned half and of the held-out one."""
+    halves = [[each for each in judged if half_of(each.image.path.name) == half] for half in HALVES]
+    return [headline(measure, judged), *(headline(measure, half) for half in halves)]
 
 
-def _predict(folder: Path, url: str) -> dict[str, dict[str, Any]]:
-    predictions = {}
-    for path in sorted((folder / "images").iterdir()):
-        request = urllib.request.Request(url, data=path.read_bytes(), method="POST")  # noqa: S310
-        request.add_header("Content-Type", "application/octet-stream")
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
-            regions = json.loads(answer.read())["regions"]
-        predictions[path.name] = {
-            "image": path.name,
-            "boxes": [[value for point in region["quad"] for value in point] for region in regions],
-            "scores": [region["score"] for region in regions],
-        }
-    return predictions
+def _row(name: str, plan: SetPlan, judged: Sequence[JudgedImage]) -> list[str]:
+    summary = summarize(judged)
+    tally = summary.tallies["tolerant" if plan.measure == TOLERANT else "iou"]
+    result, *halves = _by_half(plan.measure, judged)
+    return [
+        name,
+        str(summary.images),
+        plan.measure,
+        _number(tally.precision),
+        _number(tally.recall),
+        f"**{_number(result)}**",
+        *map(_number, halves),
+        _number(summary.average_precision),
+        _number(plan.prototype),
+        _number(plan.prototype_here),
+    ]
 
 
-def _row(name: str, measure: str, prototype: list[float | None], result: dict[str, Any]) -> str:
-    numbers = result["cl" if measure == "tolerant" else "ic15"]
-    headline = numbers["r"] if measure == "recall" else numbers["h"]
-    before = " | ".join("" if figure is None else f"{figure:.3f}" for figure in prototype)
-    return (
-        f"| {name} | {result['images']} | {measure} | {numbers['p']:.3f} | {numbers['r']:.3f} "
-        f"| **{headline:.3f}** | {before} |"
+def _mean_row(judged_of: dict[str, list[JudgedImage]]) -> list[str]:
+    """The mean over the sets of whole lines, in all three columns."""
+    columns = zip(
+        *(_by_half(HMEAN, judged) for name, judged in judged_of.items() if SETS[name].measure == HMEAN),
+        strict=True,
     )
+    means = [
+        mean(known) if (known := [each for each in column if each is not None]) else None
+        for column in columns
+    ]
+    result, *halves = means or [None] * 3
+    return ["mean of hmean", *[""] * 4, f"**{_number(result)}**", *map(_number, halves), *[""] * 3]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 if __name__ == "__main__":

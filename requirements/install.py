@@ -1,8 +1,11 @@
-"""Makes a virtual environment that holds one lock and the project; `make install` and `make test` run it.
+"""Makes a virtual environment of one lock, those of extras, and the project.
 
-It runs on a bare interpreter, so it imports the standard library alone. A stamp inside the environment says
-what was installed: when nothing changed since, there is nothing to do.
+`make install` and `make test` run it. It runs on a bare interpreter, so it imports the standard library
+alone. A stamp inside the environment says what was installed: when nothing changed since, there is nothing
+to do.
 """
+
+from __future__ import annotations
 
 import argparse
 import hashlib
@@ -18,10 +21,17 @@ import time
 import venv
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements"
 STAMP = "ocrdet-install.json"
+
+#: Their locks hold what they add to the lock of any variant; dev has all of it already.
+EXTRAS = ("eval", "pdf")
 
 #: The CUDA 13 wheels in gpu.lock run on this NVIDIA driver and every later one.
 OLDEST_DRIVER = "580.65.06"
@@ -47,7 +57,8 @@ class Stamp:
     folder: str
     python: str
     variant: str
-    lock: str
+    extras: list[str]
+    locks: list[str]
     project: str
     packages: list[str]
 
@@ -61,9 +72,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="the folder to make")
     parser.add_argument("--variant", default="auto", help="auto, cpu, gpu, openvino, dev or lab")
+    parser.add_argument("--extras", default="", help=f"any of {', '.join(EXTRAS)}, with spaces between")
     options = parser.parse_args()
     try:
-        set_up(options.venv.absolute(), options.variant)
+        set_up(options.venv.absolute(), options.variant, options.extras.split())
     except SetUpError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -72,27 +84,27 @@ def main() -> int:
     return 0
 
 
-def set_up(folder: Path, asked: str) -> None:
+def set_up(folder: Path, asked: str, extras: Sequence[str] = ()) -> None:
     """Brings the environment in `folder` up to date and says what it does.
 
     Raises:
         SetUpError: A step could not be done.
     """
     variant, reason = choose_variant(asked)
-    lock = LOCKS / f"{variant}.lock"
-    if not lock.is_file():
-        known = ", ".join(sorted(path.stem for path in LOCKS.glob("*.lock")))
-        raise SetUpError(f"There is no variant {variant!r}: choose auto or one of {known}.")
+    locks = choose_locks(variant, extras)
     wanted = Stamp(
         folder=str(folder),
         python=platform.python_version(),
         variant=variant,
-        lock=digest(lock),
+        extras=sorted(set(extras)),
+        locks=[digest(lock) for lock in locks],
         project=digest(ROOT / "pyproject.toml"),
-        packages=sorted(locked_packages(lock)),
+        packages=sorted(set().union(*map(locked_packages, locks))),
     )
     found = read_stamp(folder)
     what = f"{variant} ({reason})" if reason else variant
+    if wanted.extras:
+        what += f" with {' and '.join(wanted.extras)}"
     if found == wanted:
         print(f"{folder.name} is up to date for {what}")
         return
@@ -104,12 +116,30 @@ def set_up(folder: Path, asked: str) -> None:
     (folder / STAMP).unlink(missing_ok=True)
     remove_leftovers(pip, folder, found, wanted)
     step(2, f"installing {len(wanted.packages)} locked packages for {what}")
-    requirements = ["--no-deps", "--require-hashes", "--only-binary=:all:", "-r", str(lock)]
-    call([*pip, "install", *requirements], count=len(wanted.packages))
+    requirements = [word for lock in locks for word in ("-r", str(lock))]
+    exactly = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
+    call([*pip, "install", *exactly, *requirements], count=len(wanted.packages))
     step(3, "installing ocrdet itself")
     call([*pip, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
     (folder / STAMP).write_text(json.dumps(asdict(wanted), indent=1) + "\n")
     print(f"{folder.name} is ready after {time.monotonic() - started:.0f} s")
+
+
+def choose_locks(variant: str, extras: Sequence[str]) -> list[Path]:
+    """Returns the lock of the variant, and those of the extras that it does not hold yet.
+
+    Raises:
+        SetUpError: There is no such variant or extra.
+    """
+    known = sorted(path.stem for path in LOCKS.glob("*.lock") if path.stem not in EXTRAS)
+    if variant not in known:
+        raise SetUpError(f"There is no variant {variant!r}: choose auto or one of {', '.join(known)}.")
+    if unknown := sorted(set(extras) - set(EXTRAS)):
+        raise SetUpError(f"There is no extra {unknown[0]!r}: choose among {', '.join(EXTRAS)}.")
+    own = LOCKS / f"{variant}.lock"
+    held = locked_packages(own)
+    added = [LOCKS / f"{extra}.lock" for extra in sorted(set(extras))]
+    return [own, *(lock for lock in added if not locked_packages(lock) <= held)]
 
 
 def choose_variant(asked: str) -> tuple[str, str]:

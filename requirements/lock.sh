@@ -19,6 +19,15 @@ lock() { # name of the lock, then what it holds besides the service itself
 lock cpu --extra cpu # the others take its versions, so that they agree on all they share
 lock gpu --extra gpu --constraints requirements/cpu.lock
 lock openvino --extra openvino --constraints requirements/cpu.lock
-lock dev --extra cpu --group dev --constraints requirements/cpu.lock
+lock dev --extra cpu --extra pdf --extra eval --group dev --constraints requirements/cpu.lock
 lock lab --extra cpu --extra lab --constraints requirements/dev.lock --no-emit-package torch
 cat requirements/torch-cpu.txt >>requirements/lab.lock
+
+# What an extra adds to the lock of any variant.
+everywhere=$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements/cpu.lock)
+for extra in pdf eval; do
+    # shellcheck disable=SC2086 # words on purpose
+    lock "$extra" --extra "$extra" --constraints requirements/dev.lock $everywhere
+    sed -i.old '/^$/,$d' "requirements/$extra.lock" # what follows lists the packages left out
+    rm "requirements/$extra.lock.old"
+done

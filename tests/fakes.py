@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -120,7 +121,7 @@ class FakeDetector:
         if not data:
             raise MissingImage("empty")
         if slot is not None:
-            slot.reserve_pixels(self.pixels)
+            slot.reserve(self.pixels)
         with self._counting:
             self.seen.append(data)
             self.options.append(options or DetectOptions())
@@ -136,6 +137,22 @@ class FakeDetector:
         if data in self.failures:
             raise self.failures[data]
         return self.detection
+
+    def detect_decoded(
+        self,
+        decoded: DecodedImage,
+        options: DetectOptions,
+        *,
+        ticket: Ticket,
+        slot: Slot,
+        decode_s: float,
+    ) -> Detection:
+        """The same for pixels, which are seen as their size and mean; the slot holds them already."""
+        assert decode_s > 0
+        slot.reserve(0)
+        height, width, _ = decoded.pixels.shape
+        detection = self.detect(b"%dx%d %d" % (width, height, decoded.pixels.mean()), options, ticket=ticket)
+        return replace(detection, header=decoded.header)
 
     def decode(self, data: bytes) -> DecodedImage:  # noqa: ARG002 - as the real one
         """A black image of the header's size."""

@@ -7,7 +7,9 @@
     │   ├── ImageTooLarge            too many pixels, too long a side
     │   ├── UnsupportedFormat        not an image format that is read here
     │   ├── CorruptImage             the bytes contradict their format
-    │   └── TruncatedImage           the bytes end before the image does
+    │   ├── TruncatedImage           the bytes end before the image does
+    │   ├── EncryptedDocument        a PDF that asks for a password
+    │   └── PageNotRendered          a PDF page that takes too long, or too much, or breaks its renderer
     ├── InvalidParameter             an option outside its range
     ├── Overloaded                   try again later
     │   ├── QueueFull                no free slot now
@@ -78,6 +80,14 @@ class CorruptImage(ImageRejected):
 
 class TruncatedImage(ImageRejected):
     """The bytes end before the image does."""
+
+
+class EncryptedDocument(ImageRejected):
+    """The PDF cannot be read without a password."""
+
+
+class PageNotRendered(ImageRejected):
+    """A PDF, or one page of it, took too much time or memory, or made its renderer fail."""
 
 
 class InvalidParameter(OcrdetError):

@@ -7,9 +7,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = {path.stem: path.read_text() for path in sorted((ROOT / "requirements").glob("*.lock"))}
+TEXTS = {path.stem: path.read_text() for path in sorted((ROOT / "requirements").glob("*.lock"))}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-VARIANTS = {"cpu": ["cpu"], "gpu": ["gpu"], "openvino": ["openvino"], "dev": ["cpu"], "lab": ["cpu", "lab"]}
+EXTRAS = ("eval", "pdf")
+VARIANTS = {
+    "cpu": ["cpu"],
+    "gpu": ["gpu"],
+    "openvino": ["openvino"],
+    "dev": ["cpu", *EXTRAS],
+    "lab": ["cpu", "lab"],
+}
 ENGINES = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu", "openvino": "onnxruntime-openvino"}
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[\w.]+)( ; (?P<marker>[^\\]+?))? \\")
 ADDRESS = re.compile(
@@ -17,12 +24,13 @@ ADDRESS = re.compile(
 )
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 
-every_lock = pytest.mark.parametrize("variant", sorted(LOCKS))
+every_lock = pytest.mark.parametrize("variant", sorted(TEXTS))
+every_variant = pytest.mark.parametrize("variant", sorted(VARIANTS))
 
 
 def pins(variant: str) -> dict[str, str]:
     """Returns name and version of every requirement in a lock."""
-    return {pin["name"]: pin["version"] for pin in PIN.finditer(LOCKS[variant])}
+    return {pin["name"]: pin["version"] for pin in PIN.finditer(TEXTS[variant])}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -30,22 +38,30 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in requirements}
 
 
-def test_there_is_one_lock_per_variant() -> None:
-    """Exactly the variants that people can choose have a lock."""
-    assert sorted(LOCKS) == sorted(VARIANTS)
+def test_there_is_one_lock_per_variant_and_extra() -> None:
+    """Exactly the variants and extras that people can choose have a lock."""
+    assert sorted(TEXTS) == sorted([*VARIANTS, *EXTRAS])
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_the_lock_of_an_extra_holds_what_it_adds(extra: str) -> None:
+    """Installed beside the lock of a variant, it brings what pyproject.toml asks for and nothing twice."""
+    added = pins(extra).keys()
+    assert names(PROJECT["project"]["optional-dependencies"][extra]) <= added
+    assert not added & pins("cpu").keys()
 
 
 @every_lock
 def test_a_lock_names_no_address(variant: str) -> None:
     """No line of a lock holds an index, a link or a path: the machine that installs it decides."""
-    assert not [line for line in LOCKS[variant].splitlines() if ADDRESS.search(line)]
+    assert not [line for line in TEXTS[variant].splitlines() if ADDRESS.search(line)]
 
 
 @every_lock
 def test_every_requirement_is_pinned_and_hashed(variant: str) -> None:
     """Apart from comments a lock holds exact pins alone, each followed by at least one SHA-256."""
     pinned = True
-    for line in LOCKS[variant].splitlines():
+    for line in TEXTS[variant].splitlines():
         if line.lstrip().startswith("#") or not line:
             continue
         if PIN.fullmatch(line):
@@ -60,17 +76,17 @@ def test_every_requirement_is_pinned_and_hashed(variant: str) -> None:
 @every_lock
 def test_no_requirement_stands_twice(variant: str) -> None:
     """One version serves every Python and platform, so that what is tested is what is shipped."""
-    found = [pin["name"] for pin in PIN.finditer(LOCKS[variant])]
+    found = [pin["name"] for pin in PIN.finditer(TEXTS[variant])]
     assert len(found) == len(set(found))
 
 
-@every_lock
+@every_variant
 def test_a_lock_has_one_opencv_and_it_is_headless(variant: str) -> None:
     """OpenCV distributions overwrite each other's files, and a server has no windows to open."""
     assert {name for name in pins(variant) if name.startswith("opencv")} == {"opencv-python-headless"}
 
 
-@every_lock
+@every_variant
 def test_a_lock_has_one_inference_engine(variant: str) -> None:
     """ONNX Runtime's distributions overwrite each other's files."""
     assert {name for name in pins(variant) if name.startswith("onnxruntime")} == {
@@ -78,7 +94,7 @@ def test_a_lock_has_one_inference_engine(variant: str) -> None:
     }
 
 
-@every_lock
+@every_variant
 def test_a_lock_holds_all_that_pyproject_asks_for(variant: str) -> None:
     """Direct dependencies, the variant's extras and what builds the project itself are all locked."""
     project = PROJECT["project"]

@@ -17,6 +17,7 @@ from ocrdet.api.problems import KINDS, MEDIA_TYPE
 from ocrdet.api.routes import ROUTES
 from ocrdet.errors import CorruptImage
 from tests.fakes import IMAGE, FakeDetector, client_of, make_app
+from tests.system.images import noise, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def test_every_status_that_a_request_can_get_is_promised_and_no_other() -> None:
     """A promise that is never kept is as bad as a surprise."""
     found = document()
     possible = {kind.status for kind in KINDS.values()} - {404, 403, 409, 499}
-    for path in ("/detect", "/detect/batch"):
+    for path in ("/detect", "/detect/batch", "/detect/pages"):
         responses = found["paths"][path]["post"]["responses"]
         assert {int(status) for status in responses} == possible | {200}
         for status in possible:
@@ -111,6 +112,7 @@ def client() -> Iterator[Client]:
         ("POST", "/detect?output=webui", {"content": IMAGE}, schemas.WebuiAnswer),
         ("POST", "/detect", {"content": b"bad"}, schemas.Problem),
         ("POST", "/detect/batch", {"files": [("file", IMAGE), ("file", b"bad")]}, schemas.BatchAnswer),
+        ("POST", "/detect/pages", {"content": save(noise(8, 8), "tiff")}, schemas.PagesAnswer),
         ("GET", "/livez", {}, schemas.StatusAnswer),
         ("GET", "/readyz", {}, schemas.ChecksAnswer),
         ("GET", "/healthz", {}, schemas.HealthAnswer),

@@ -21,6 +21,8 @@ STATUSES = {
     "missing-image": 400,
     "corrupt-image": 422,
     "truncated-image": 422,
+    "encrypted-document": 422,
+    "page-not-rendered": 422,
     "unauthorized": 401,
     "forbidden": 403,
     "model-not-found": 404,

@@ -61,7 +61,46 @@ def test_auto_takes_the_cpu_where_there_is_no_nvidia_smi(
 
 def stamp(*packages: str) -> install.Stamp:
     """Returns the stamp of an environment that holds the packages."""
-    return install.Stamp("folder", "3.11", "cpu", "digest", "digest", sorted(packages))
+    return install.Stamp("folder", "3.11", "cpu", [], ["digest"], "digest", sorted(packages))
+
+
+@pytest.mark.parametrize(
+    ("variant", "extras", "locks"),
+    [
+        ("cpu", [], ["cpu.lock"]),
+        ("cpu", ["pdf"], ["cpu.lock", "pdf.lock"]),
+        ("openvino", ["pdf", "eval", "pdf"], ["openvino.lock", "eval.lock", "pdf.lock"]),
+        ("dev", ["pdf", "eval"], ["dev.lock"]),
+    ],
+)
+def test_an_extra_brings_its_lock_unless_the_variant_has_it(
+    variant: str, extras: list[str], locks: list[str]
+) -> None:
+    """Every extra asked for is installed from hashes, and nothing twice."""
+    assert [path.name for path in install.choose_locks(variant, extras)] == locks
+
+
+@pytest.mark.parametrize(("variant", "extras"), [("pdf", []), ("cuda", []), ("cpu", ["pfd"])])
+def test_an_unknown_variant_or_extra_is_refused_with_the_known_ones(variant: str, extras: list[str]) -> None:
+    """An extra's lock alone is no environment, and a mistyped name is no silent nothing."""
+    with pytest.raises(install.SetUpError, match=r"one of cpu, dev, gpu|among eval, pdf"):
+        install.choose_locks(variant, extras)
+
+
+def test_other_extras_make_an_environment_out_of_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is installed is compared with what is asked for now, extras among it."""
+    (tmp_path / f"lib/python{sys.version_info.major}.{sys.version_info.minor}").mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").touch()
+    commands: list[list[str]] = []
+    monkeypatch.setattr(install, "call", lambda command, **_: commands.append(command))
+    monkeypatch.setattr(install, "prepare_pip", lambda *_, **__: ["pip"])
+    for extras in (["pdf"], ["pdf"], []):
+        install.set_up(tmp_path, "cpu", extras)
+    assert capsys.readouterr().out.count("is up to date for cpu with pdf") == 1
+    assert [sum(word.endswith("pdf.lock") for word in command) for command in commands] == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

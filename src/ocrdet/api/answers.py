@@ -28,6 +28,7 @@ PIXEL_DIGITS = 2
 NORMALIZED_DIGITS = 6
 SCORE_DIGITS = 4
 ANGLE_DIGITS = 2
+HALF_TURN = 180.0
 # EXIF orientations that show the stored pixels in a mirror.
 MIRRORED = frozenset({2, 4, 5, 7})
 
@@ -106,6 +107,7 @@ def _regions(detection: Detection, options: DetectOptions) -> list[dict[str, obj
     boxes = np.concatenate([low, high], axis=1)
     scores = np.round([region.score for region in regions], SCORE_DIGITS)
     angles = np.round(angles, ANGLE_DIGITS) + 0.0  # -0.0 becomes 0.0
+    angles[angles == -HALF_TURN] = HALF_TURN  # the same direction
     columns = (quads.tolist(), boxes.tolist(), scores.tolist(), angles.tolist())
     rows: list[dict[str, object]] = [
         {"quad": quad, "box": box, "score": score, "angle": angle, "line": region.line}

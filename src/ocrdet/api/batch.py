@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import to_json
 from starlette.requests import Request  # FastAPI looks at the handlers' annotations at run time
@@ -32,7 +32,8 @@ from ocrdet.engine.ticket import Ticket
 from ocrdet.errors import Cancelled, InvalidParameter, Overloaded, QueueFull
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from concurrent.futures import Executor
 
     from starlette.types import Receive, Scope, Send
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ocrdet.engine.admission import Slot
     from ocrdet.values import Detection
 
+T = TypeVar("T")
 NDJSON_MEDIA_TYPE = "application/x-ndjson"
 
 
@@ -70,6 +72,21 @@ async def detect_batch(request: Request) -> Response:
         slot = context.detector.gate.admit(size_bytes=min(body.expected_bytes, limits.max_body_bytes))
         images = aiter(FormImages(body, reader, query, limits))
         batch = Batch(context, body, images, slot, limits.max_body_bytes)
+    return await answer_batch(request, batch, body)
+
+
+async def answer_batch(request: Request, batch: Batch, body: Body, beginning: bytes = b"{") -> Response:
+    """Run a batch; all of its results, or a stream of them where the client asks for one.
+
+    Args:
+        request: The request.
+        batch: Not yet run.
+        body: Where it comes from.
+        beginning: Of the JSON object that holds all results.
+
+    Raises:
+        Cancelled: The client went away.
+    """
     run = asyncio.create_task(batch.run())
     if NDJSON_MEDIA_TYPE in request.headers.get("accept", ""):
         await _body_read(batch, run)
@@ -79,8 +96,8 @@ async def detect_batch(request: Request) -> Response:
         if not run.done():
             raise Cancelled("The client went away before the batch was done.")
         run.result()
-    content = b'{"results":[' + b",".join(batch.results[index] for index in sorted(batch.results)) + b"]}"
-    return Response(content, media_type=JSON_MEDIA_TYPE)
+    results = b",".join(batch.results[index] for index in sorted(batch.results))
+    return Response(beginning + b'"results":[' + results + b"]}", media_type=JSON_MEDIA_TYPE)
 
 
 async def _read_json(
@@ -123,7 +140,7 @@ class Batch:
         self._images = images
         self._size_bytes = size_bytes
         # Every slot with the work that used it last.
-        self._slots: dict[Slot, Offloaded[tuple[Detection, bytes]] | None] = {slot: None}
+        self._slots: dict[Slot, Offloaded[Any] | None] = {slot: None}
         self._free: asyncio.Queue[Slot] = asyncio.Queue()
         self._free.put_nowait(slot)
         self.results: dict[int, bytes] = {}
@@ -164,11 +181,15 @@ class Batch:
 
     async def _work(self, image: BatchImage, slot: Slot) -> None:
         self.results[image.index] = await self._result(image, slot)
-        self.finished.put_nowait(image.index)
+        self._tell(image.index)
         # At the deadline a thread may still be at work on its pixels.
         if (work := self._slots[slot]) is not None:
             work.when_ended(slot.renew)
         self._free.put_nowait(slot)
+
+    def _tell(self, index: int) -> None:
+        """A result is there."""
+        self.finished.put_nowait(index)
 
     async def _result(self, image: BatchImage, slot: Slot) -> bytes:
         context = self._context
@@ -179,20 +200,24 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - one image never fails another
             problem = told_problem(error, context.record, context.service.metrics)
             told = problem.as_dict(context.record.request_id)
-            return to_json(
-                {"index": image.index, "name": image.name, "status": problem.kind.status, "problem": told}
-            )
+            return to_json(_beginning(image, problem.kind.status) | {"problem": told})
         context.record.note_stages(detection.model, detection.timings)
         return content
 
     async def _detect(self, image: BatchImage, slot: Slot) -> tuple[Detection, bytes]:
+        return await self._offload(partial(self._job, image), slot)
+
+    async def _offload(
+        self, call: Callable[[Ticket, Slot], T], slot: Slot, threads: Executor | None = None
+    ) -> T:
+        """What a call on a thread returns, once there is room for its pixels."""
         context = self._context
         while True:
             # Asked for before the try, so that nothing given back meanwhile is missed.
             room = asyncio.wrap_future(context.detector.gate.wait_until_free())
             context.ticket.check("queue")
             ticket = Ticket(context.ticket.remaining_s())
-            work = Offloaded(context, partial(self._job, image, ticket, slot), ticket)
+            work = Offloaded(context, partial(call, ticket, slot), ticket, threads)
             self._slots[slot] = work
             try:
                 return await work.result()
@@ -203,10 +228,13 @@ class Batch:
                 room.cancel()
 
     def _job(self, image: BatchImage, ticket: Ticket, slot: Slot) -> tuple[Detection, bytes]:
-        detection = self._context.detector.detect(image.load(), image.options, ticket=ticket, slot=slot)
+        detection = image.detect(self._context.detector, ticket, slot)
         answer = detection_dict(detection, image.options, self._context.record.request_id)
-        result = {"index": image.index, "name": image.name, "status": 200, "detection": answer}
-        return detection, to_json(result)
+        return detection, to_json(_beginning(image, 200) | {"detection": answer})
+
+
+def _beginning(image: BatchImage, status: int) -> dict[str, object]:
+    return {"index": image.index, "name": image.name, **image.facts, "status": status}
 
 
 async def _body_read(batch: Batch, run: asyncio.Task[None]) -> None:
@@ -248,6 +276,8 @@ class BatchStream(Response):
                 await send({"type": "http.response.body", "body": line, "more_body": True})
             if gone.done():
                 record_of(scope).outcome = KINDS[Cancelled].slug
+            else:
+                await asyncio.wait({self._run})  # all it still does is put things away
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from ocrdet.api.forms import FormReader, Part
     from ocrdet.api.request import Body
     from ocrdet.api.service import Limits
+    from ocrdet.detector import Detector
+    from ocrdet.engine.admission import Slot
+    from ocrdet.engine.ticket import Ticket
     from ocrdet.options import DetectOptions
+    from ocrdet.values import Detection
 
 NO_IMAGES = 'The batch holds no image; send file parts, or {"images": ["<base64>", ...]}.'
 
@@ -30,12 +34,18 @@ class BatchImage:
         name: The name that the client gave it, or empty.
         options: Those of the whole batch.
         load: Gives its bytes, or raises what is wrong with them.
+        facts: Further members of its result, known when that is written.
     """
 
     index: int
     name: str
     options: DetectOptions
     load: Callable[[], bytes]
+    facts: dict[str, object] = field(default_factory=dict)
+
+    def detect(self, detector: Detector, ticket: Ticket, slot: Slot) -> Detection:
+        """What is found in it; on a worker thread."""
+        return detector.detect(self.load(), self.options, ticket=ticket, slot=slot)
 
 
 class FormImages:

@@ -11,7 +11,7 @@ from ocrdet.telemetry.metrics import CANCEL_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
+    from concurrent.futures import Executor, Future
 
     from ocrdet.api.request import RequestContext
     from ocrdet.engine.ticket import Ticket
@@ -23,13 +23,20 @@ T = TypeVar("T")
 class Offloaded(Generic[T]):
     """One call on a worker thread."""
 
-    def __init__(self, context: RequestContext, call: Callable[[], T], ticket: Ticket | None = None) -> None:
+    def __init__(
+        self,
+        context: RequestContext,
+        call: Callable[[], T],
+        ticket: Ticket | None = None,
+        threads: Executor | None = None,
+    ) -> None:
         """Submit the call.
 
         Args:
             context: The request that asks for it.
             call: What a worker does; it looks at the ticket between its stages.
             ticket: Its deadline and cancellation, where they are not the request's own.
+            threads: Where it runs, if not on the detector's workers.
 
         Raises:
             Draining: The workers take nothing any more.
@@ -39,7 +46,7 @@ class Offloaded(Generic[T]):
         self._metrics = context.service.metrics
         self._ticket.enqueue()
         try:
-            self._future: Future[T] = context.detector.workers.submit(self._run)
+            self._future: Future[T] = (threads or context.detector.workers).submit(self._run)
         except RuntimeError:
             raise Draining(
                 "This instance is shutting down; send the request again.", retry_after_s=1

@@ -50,6 +50,8 @@ KINDS: dict[type[OcrdetError], Kind] = {
     errors.UnsupportedFormat: Kind("unsupported-format", 415, "Unsupported image format"),
     errors.CorruptImage: Kind("corrupt-image", 422, "Corrupt image"),
     errors.TruncatedImage: Kind("truncated-image", 422, "Truncated image"),
+    errors.EncryptedDocument: Kind("encrypted-document", 422, "Encrypted document"),
+    errors.PageNotRendered: Kind("page-not-rendered", 422, "Page not rendered"),
     errors.InvalidParameter: Kind("invalid-parameter", 422, "Invalid parameter"),
     errors.QueueFull: Kind("overloaded", 429, "Overloaded", retryable=True),
     errors.Draining: Kind("draining", 503, "Shutting down", retryable=True),

@@ -11,6 +11,8 @@ from ocrdet.api import health, schemas
 from ocrdet.api.batch import NDJSON_MEDIA_TYPE, detect_batch
 from ocrdet.api.detect import detect
 from ocrdet.api.options import OPTIONS
+from ocrdet.api.page_options import PAGE_OPTIONS
+from ocrdet.api.pages import detect_pages
 from ocrdet.api.problems import KINDS, MEDIA_TYPE, METHOD_NOT_ALLOWED, NOT_FOUND
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from starlette.requests import Request
+
+    from ocrdet.api.options import Option
 
 IMAGE_BYTES = {"type": "string", "format": "binary"}
 BASE64 = {"type": "string", "description": "base64, or a data: URI"}
@@ -62,9 +66,9 @@ class RouteSpec:
     documents: dict[str, Any] | None = None
 
 
-def _documents(bodies: dict[str, Any], without: str | None = None) -> dict[str, Any]:
+def _documents(bodies: dict[str, Any], known: Iterable[Option] = OPTIONS.values()) -> dict[str, Any]:
     """Parameters and bodies; a body given as (member, schema) is an object that holds the options as well."""
-    options = [option for option in OPTIONS.values() if option.name != without]
+    options = list(known)
     fields = {option.name: option.schema for option in options}
     parameters = [
         {"name": option.name, "in": "query", "description": option.description, "schema": option.schema}
@@ -112,7 +116,25 @@ ROUTES = (
                 "multipart/form-data": ("file", {"type": "array", "items": IMAGE_BYTES}),
                 "application/json": ("images", {"type": "array", "items": {"anyOf": [BASE64, NAMED_IMAGE]}}),
             },
-            without="output",
+            [option for option in OPTIONS.values() if option.name != "output"],
+        ),
+    ),
+    RouteSpec(
+        "/detect/pages",
+        "POST",
+        detect_pages,
+        schemas.PagesAnswer,
+        WORK_STATUSES,
+        also={NDJSON_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/PageResult"}}},
+        documents=_documents(
+            {
+                "application/pdf": IMAGE_BYTES,
+                "application/octet-stream": IMAGE_BYTES,
+                "image/*": IMAGE_BYTES,
+                "multipart/form-data": ("file", IMAGE_BYTES),
+                "application/json": ("image", BASE64),
+            },
+            PAGE_OPTIONS.values(),
         ),
     ),
     RouteSpec("/livez", "GET", health.livez, schemas.StatusAnswer, unwell=schemas.ErrorAnswer),

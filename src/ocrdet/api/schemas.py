@@ -26,7 +26,9 @@ class ImageShape(_Shape):
 
     width: int = Field(description="Pixels, in the frame that `coordinates` names.")
     height: int
-    format: str = Field(description="Found from the first bytes: jpeg, png, webp, bmp, tiff or gif.")
+    format: str = Field(
+        description="Found from the first bytes: jpeg, png, webp, bmp, tiff, gif, avif or jpeg2000."
+    )
     exif_orientation: int = Field(ge=1, le=8)
     coordinates: Literal["displayed", "stored"]
     normalized: bool = Field(description="Whether points are divided by width and height.")
@@ -128,6 +130,31 @@ class BatchResult(_Shape):
     status: int
     detection: DetectionAnswer | None = None
     problem: Problem | None = None
+
+
+class PageResult(BatchResult):
+    """One page of a document: a detection or a problem."""
+
+    page: int = Field(ge=1, description="Page in the document, from 1.")
+    dpi: int | None = Field(None, description="Pixels per inch; of a PDF alone.")
+    page_size_pt: tuple[float, float] | None = Field(
+        None, description="Width and height as displayed, in points (1/72 inch); of a PDF alone."
+    )
+
+
+class DocumentShape(_Shape):
+    """The document as a whole."""
+
+    format: str = Field(description="pdf, or the image format found from the first bytes.")
+    pages: int = Field(ge=1, description="Pages in the document, asked for or not.")
+    truncated: bool = Field(description="Whether the file ends early; only with `allow_truncated=true`.")
+
+
+class PagesAnswer(_Shape):
+    """One result per page, in the order of the pages."""
+
+    document: DocumentShape
+    results: list[PageResult]
 
 
 class BatchAnswer(_Shape):

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocrdet.engine.pages import PageLimits, PdfDocuments
 from ocrdet.engine.resources import memory_limit_bytes, resident_bytes
 from ocrdet.errors import NotReady, OcrdetError
 
@@ -29,6 +30,11 @@ class Limits:
     max_body_bytes: int
     max_batch_body_bytes: int
     max_batch_images: int
+    max_document_bytes: int
+    max_pages: int
+    max_inflight_documents: int
+    page_timeout_ms: int
+    page_memory_bytes: int
     max_image_pixels: int
     max_image_side_px: int
     max_inflight_images: int
@@ -45,6 +51,7 @@ class Service:
         limits: What one request may take.
         metrics: Where everything is counted.
         keys: API keys, or None where everybody may ask.
+        documents: Opens PDF files.
         draining: Whether readiness says no because the process is about to end.
         failure: Why the model could not be loaded, if so.
         stuck: Whether the model still ran, or was being loaded, when the process wanted to end.
@@ -58,6 +65,8 @@ class Service:
         self.limits = limits
         self.metrics = metrics
         self.keys = keys
+        rendering = PageLimits(limits.page_timeout_ms / 1e3, limits.page_memory_bytes)
+        self.documents = PdfDocuments(limits.max_inflight_documents, rendering)
         self.draining = False
         self.failure: str | None = None
         self.stuck = False

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ocrdet.api.forms import FILE_NAMES, FormReader
-from ocrdet.api.options import collect_pairs
+from ocrdet.api.options import OPTIONS, collect_pairs
 from ocrdet.errors import InvalidParameter, MissingImage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocrdet.api.forms import Part
+    from ocrdet.api.options import Option
 
 FORM_TYPE = "multipart/form-data"
 JSON_TYPE = "application/json"
@@ -44,12 +45,13 @@ def media_type(content_type: str | None) -> str:
     return (content_type or "").partition(";")[0].strip().lower()
 
 
-def read_upload(body: bytes, content_type: str | None) -> Upload:
-    """The image and options of one `/detect` body.
+def read_upload(body: bytes, content_type: str | None, known: Mapping[str, Option] = OPTIONS) -> Upload:
+    """The image and options of one body that holds one image.
 
     Args:
         body: All of it.
         content_type: The request's header; it says which way in, never which image format.
+        known: The options that there are.
 
     Raises:
         MissingImage: There is no image in it.
@@ -58,13 +60,13 @@ def read_upload(body: bytes, content_type: str | None) -> Upload:
         raise MissingImage("The request's body is empty; send the image's bytes as the body.")
     kind = media_type(content_type)
     if kind == FORM_TYPE:
-        return _read_form(body, content_type or "")
+        return _read_form(body, content_type or "", known)
     if kind == JSON_TYPE:
-        return _read_json(body)
+        return _read_json(body, known)
     return Upload(body)
 
 
-def _read_form(body: bytes, content_type: str) -> Upload:
+def _read_form(body: bytes, content_type: str, known: Mapping[str, Option]) -> Upload:
     reader = FormReader(content_type, max_part_bytes=len(body), max_parts=1)
     parts = reader.feed(body)
     reader.finish()
@@ -80,17 +82,17 @@ def _read_form(body: bytes, content_type: str) -> Upload:
             field=name[:64],
             allowed=list(FILE_NAMES),
         )
-    return Upload(files[0].data, files[0].filename or "", form_options(parts))
+    return Upload(files[0].data, files[0].filename or "", form_options(parts, known))
 
 
-def form_options(parts: list[Part]) -> dict[str, object]:
+def form_options(parts: list[Part], known: Mapping[str, Option] = OPTIONS) -> dict[str, object]:
     """The raw options among some parts: their plain fields."""
     fields = [part for part in parts if not part.is_file]
-    return collect_pairs((part.name, part.data.decode("utf-8", "replace")) for part in fields)
+    return collect_pairs(((part.name, part.data.decode("utf-8", "replace")) for part in fields), known)
 
 
-def _read_json(body: bytes) -> Upload:
-    image, options = read_json_body(body, "image")
+def _read_json(body: bytes, known: Mapping[str, Option]) -> Upload:
+    image, options = read_json_body(body, "image", known)
     if image is None or image == "":
         raise MissingImage('The JSON holds no image; send {"image": "<base64 or data: URI>"}.')
     return Upload(decode_base64(image, "image"), "", options)
@@ -112,7 +114,9 @@ class JsonObject(list[tuple[str, Any]]):
         return values[0] if values else None
 
 
-def read_json_body(body: bytes, member: str) -> tuple[Any, dict[str, object]]:
+def read_json_body(
+    body: bytes, member: str, known: Mapping[str, Option] = OPTIONS
+) -> tuple[Any, dict[str, object]]:
     """One member of the JSON object that a body is, and the raw options beside it.
 
     Raises:
@@ -132,7 +136,7 @@ def read_json_body(body: bytes, member: str) -> tuple[Any, dict[str, object]]:
         raise InvalidParameter("The body is not valid JSON.", field="body") from None
     if not isinstance(value, JsonObject):
         raise InvalidParameter('The JSON body must be an object, e.g. {"image": "<base64>"}.', field="body")
-    return value.take(member), collect_pairs(value)
+    return value.take(member), collect_pairs(value, known)
 
 
 def _json_object(pairs: list[tuple[str, Any]]) -> JsonObject:

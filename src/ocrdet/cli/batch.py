@@ -70,7 +70,9 @@ class Job:
             raise InvalidParameter(f"--draw would overwrite {source.name} itself; name another folder.")
         image_format: ImageFormat = "png" if target.suffix.lower() == ".png" else "jpeg"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(drawn_image(decode_image(data, detection.header), detection, image_format))
+        target.write_bytes(
+            drawn_image(decode_image(data, detection.header, allow_truncated=True), detection, image_format)
+        )
 
 
 def detect_in_order(job: Job, sources: Iterable[Source], jobs: int | None = None) -> Iterator[Outcome]:

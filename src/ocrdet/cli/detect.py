@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocrdet.api.options import OPTIONS, read_options
+from ocrdet.api.options import read_options
+from ocrdet.cli.flags import add_detect_flags, given_options, positive
+from ocrdet.cli.progress import show_progress
 from ocrdet.cli.sources import find_sources
 from ocrdet.settings import Settings
 
 if TYPE_CHECKING:
-    from argparse import Namespace, _SubParsersAction
-
-# What the command line leaves to other means: here pictures are drawn with --draw.
-NO_FLAG = "output"
-BAR_WIDTH = 30
+    from argparse import ArgumentParser, Namespace, _SubParsersAction
 
 
-def add_command(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(commands: _SubParsersAction[ArgumentParser]) -> None:
     """Add `detect` to the commands."""
     parser = commands.add_parser(
         "detect",
@@ -40,20 +37,11 @@ def add_command(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="images in work at one time (default: twice the CPU threads)",
     )
-    parser.add_argument("--model", help="built-in name, model folder or .onnx file (default: OCRDET_MODEL)")
-    for option in OPTIONS.values():
-        if option.name == NO_FLAG:
-            continue
-        flag = "--" + option.name.replace("_", "-")
-        if option.schema["type"] == "boolean":
-            parser.add_argument(flag, action="store_const", const="true", help=option.description)
-        else:
-            about = f"{option.description} Must be {option.expects}."
-            parser.add_argument(flag, metavar="VALUE", help=about)
+    add_detect_flags(parser)
     parser.set_defaults(run=run)
 
 
@@ -61,8 +49,7 @@ def run(arguments: Namespace) -> int:
     """Detect on every image named; 1 if any of them failed."""
     from ocrdet.engine.installation import require_sound_installation
 
-    given = {name: getattr(arguments, name) for name in OPTIONS if name != NO_FLAG}
-    options = read_options(given).detect
+    options = read_options(given_options(arguments)).detect
     sources = find_sources(arguments.paths)
     settings = Settings.from_environment(model=arguments.model)
     require_sound_installation()
@@ -77,25 +64,6 @@ def run(arguments: Namespace) -> int:
             failed += outcome.failed
             sys.stdout.buffer.write(outcome.line)
             sys.stdout.buffer.flush()
-            _show_progress(done, len(sources), failed, time.monotonic() - started)
+            if not sys.stdout.isatty():  # where it would stand between the answers
+                show_progress(done, len(sources), failed, time.monotonic() - started)
     return 1 if failed else 0
-
-
-def _show_progress(done: int, total: int, failed: int, elapsed_s: float) -> None:
-    """Draw a bar on standard error, where a person sees it and it does not mix with the answers."""
-    if total == 1 or not sys.stderr.isatty() or sys.stdout.isatty():
-        return
-    bar = "#" * (BAR_WIDTH * done // total)
-    left_s = elapsed_s / done * (total - done)
-    failures = f", {failed} failed" if failed else ""
-    line = f"[{bar:.<{BAR_WIDTH}}] {done}/{total}, {done / elapsed_s:.1f}/s, {left_s:.0f} s left{failures}"
-    # Blanks at the end wipe out what a longer line left behind.
-    sys.stderr.write(f"\r{line:<79}" + ("\n" if done == total else ""))
-    sys.stderr.flush()
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be a whole number of at least 1")
-    return number

@@ -227,7 +227,7 @@ def test_images_not_done_by_the_deadline_say_so_one_by_one(client: Client, detec
 
     def detect(data: bytes, *args: Any, slot: Slot, **options: Any) -> Any:  # noqa: ANN401 - as the original
         if data == b"slow":
-            slot.reserve_pixels(detector.pixels)
+            slot.reserve(detector.pixels)
             slow.wait(PATIENCE_S)
         return original(data, *args, slot=slot, **options)
 

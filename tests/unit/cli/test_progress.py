@@ -8,7 +8,7 @@ import sys
 import pytest
 from typing_extensions import override
 
-from ocrdet.cli.detect import _show_progress
+from ocrdet.cli.progress import show_progress
 
 
 class Terminal(io.StringIO):
@@ -20,32 +20,31 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, error: io.StringIO, output: io.StringIO, *args: float) -> str:
+def shown(monkeypatch: pytest.MonkeyPatch, error: io.StringIO, *args: float) -> str:
     """What is written to standard error."""
     monkeypatch.setattr(sys, "stderr", error)
-    monkeypatch.setattr(sys, "stdout", output)
     done, total, failed, elapsed_s = args
-    _show_progress(int(done), int(total), int(failed), elapsed_s)
+    show_progress(int(done), int(total), int(failed), elapsed_s)
     return error.getvalue()
 
 
 def test_a_bar_tells_how_far_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A third done in five seconds leaves ten."""
-    line = shown(monkeypatch, Terminal(), io.StringIO(), 10, 30, 2, 5.0)
+    line = shown(monkeypatch, Terminal(), 10, 30, 2, 5.0)
     assert line.strip() == "[##########....................] 10/30, 2.0/s, 10 s left, 2 failed"
     assert not line.endswith("\n")
 
 
 def test_the_last_image_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """The prompt comes back on a line of its own."""
-    assert shown(monkeypatch, Terminal(), io.StringIO(), 3, 3, 0, 1.0).endswith("\n")
+    assert shown(monkeypatch, Terminal(), 3, 3, 0, 1.0).endswith("\n")
 
 
-@pytest.mark.parametrize(
-    ("error", "output"), [(io.StringIO(), io.StringIO()), (Terminal(), Terminal())], ids=["pipe", "answers"]
-)
-def test_nothing_is_drawn_where_it_would_disturb(
-    monkeypatch: pytest.MonkeyPatch, error: io.StringIO, output: io.StringIO
-) -> None:
-    """Into a file, or between answers on the same terminal."""
-    assert shown(monkeypatch, error, output, 1, 30, 0, 1.0) == ""
+def test_nothing_is_drawn_into_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody watches, standard error holds messages alone."""
+    assert shown(monkeypatch, io.StringIO(), 1, 30, 0, 1.0) == ""
+
+
+def test_a_single_image_has_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is done or not."""
+    assert shown(monkeypatch, Terminal(), 1, 1, 0, 1.0) == ""

@@ -1,0 +1,27 @@
+"""A bar on standard error for commands that take many images."""
+
+from __future__ import annotations
+
+import sys
+
+BAR_WIDTH = 30
+
+
+def show_progress(done: int, total: int, failed: int, elapsed_s: float) -> None:
+    """Draw how far it is, where a person sees it; nothing for a single image.
+
+    Args:
+        done: Images so far.
+        total: Images to do.
+        failed: Those of `done` that failed.
+        elapsed_s: Seconds so far.
+    """
+    if total == 1 or not sys.stderr.isatty():
+        return
+    bar = "#" * (BAR_WIDTH * done // total)
+    left_s = elapsed_s / done * (total - done)
+    failures = f", {failed} failed" if failed else ""
+    line = f"[{bar:.<{BAR_WIDTH}}] {done}/{total}, {done / elapsed_s:.1f}/s, {left_s:.0f} s left{failures}"
+    # Blanks at the end wipe out what a longer line left behind.
+    sys.stderr.write(f"\r{line:<79}" + ("\n" if done == total else ""))
+    sys.stderr.flush()

@@ -1,0 +1,1 @@
+"""What is done offline around the detector; the service never imports it."""
