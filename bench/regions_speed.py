@@ -1,7 +1,8 @@
 """Time of post-processing alone: `python bench/regions_speed.py` prints JSON, milliseconds, medians.
 
 The maps are drawn, so that the figures need neither a model nor pictures: pages of 81, 300 and 3,000 slightly
-turned lines on 800 x 800. One OpenCV thread; pin the process to one core (taskset -c 0) for steady figures.
+turned lines on 800 x 800; and 3,000 quads on one spot for non-maximum suppression alone. One OpenCV thread;
+pin the process to one core (taskset -c 0) for steady figures.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import cv2
 import numpy as np
 
 from ocrdet.values import Placement, ProbabilityMap, Thresholds
+from ocrdet.vision.nms import suppress_overlaps
 from ocrdet.vision.regions import find_regions
 
 SIDE_PX = 800
+CROWD = 3000
 PAGES = {81: 3, 300: 6, 3000: 40}  # lines on the page: columns
 
 
@@ -45,6 +48,20 @@ def measure(page: ProbabilityMap, rounds: int, *, polygons: bool) -> dict[str, f
     return {"regions": found, "ms": round(median, 2), "quartiles": [round(low, 2), round(high, 2)]}
 
 
+def measure_crowd(rounds: int) -> dict[str, float | list[float]]:
+    """The same for non-maximum suppression of quads that all overlap: its worst case."""
+    rng = np.random.default_rng(0)
+    centres, sizes = rng.uniform(380, 420, (CROWD, 1, 2)), rng.uniform(150, 300, (CROWD, 1, 2))
+    quads = centres + sizes * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    scores, times, kept = rng.random(CROWD), [], 0
+    for _ in range(rounds + 3):
+        start = time.process_time()
+        kept = len(suppress_overlaps(quads, scores, 0.3))
+        times.append(1e3 * (time.process_time() - start))
+    low, median, high = statistics.quantiles(times[3:], n=4)
+    return {"regions": kept, "ms": round(median, 2), "quartiles": [round(low, 2), round(high, 2)]}
+
+
 def main() -> None:
     """Measure every page and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -61,6 +78,7 @@ def measure_regions(rounds: int) -> dict[str, dict[str, float | list[float]]]:
             page = draw_page(lines, columns, degrees)
             figures[f"{lines} lines, {degrees:g} degrees"] = measure(page, rounds, polygons=False)
     figures["300 lines, outlines"] = measure(draw_page(300, PAGES[300], 1.0), rounds, polygons=True)
+    figures[f"{CROWD} quads on one spot, NMS alone"] = measure_crowd(rounds)
     return figures
 
 

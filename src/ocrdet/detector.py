@@ -28,13 +28,7 @@ from ocrdet.errors import SelfTestFailed
 from ocrdet.options import DetectOptions
 from ocrdet.settings import Settings
 from ocrdet.telemetry.stage_clock import StageClock
-from ocrdet.values import (
-    DecodedImage,
-    Detection,
-    ImageHeader,
-    ModelIdentity,
-    ProbabilityMap,
-)
+from ocrdet.values import DecodedImage, Detection, ImageHeader, ModelIdentity, ProbabilityMap
 from ocrdet.vision.decode import check_limits, decode_image, prepare_decoders, read_header
 from ocrdet.vision.explain import explain_detection
 from ocrdet.vision.fit import FitRules, fit_image, plan_fit
@@ -89,6 +83,7 @@ class Detector:
         )
         self._facts = files.describe() | self._engine.describe()
         self._memory = TensorMemory(self._engine.graph, self._engine.shapes)
+        self._least_pixel_s = self._engine.pixel_s
         self.workers = Workers(self._engine.threads.workers)
         try:
             self._self_test()
@@ -176,8 +171,7 @@ class Detector:
     def _plan(self, header: ImageHeader, options: DetectOptions, ticket: Ticket) -> FitPlan:
         """How the image will meet the model; refused at once where there is no time for its passes."""
         plan = plan_fit(header.width, header.height, self._fit_rules, options.fit)
-        height, width = plan.shape
-        ticket.require(len(plan.windows) * height * width * self._engine.pixel_s, "inference")
+        ticket.require(plan.model_pixels * self._least_pixel_s, "inference")
         return plan
 
     def _counted(self, detection: Detection) -> Detection:
@@ -191,10 +185,12 @@ class Detector:
         ticket.check("preprocess")
         began = time.perf_counter()
         place = plan.placement
-        fitted = fit_image(decoded.pixels, place, reduction=decoded.reduction)
+        fitted = fit_image(decoded.pixels, place, reduction=decoded.reduction, overhang=decoded.overhang)
         new_tensor = partial(self._memory.new_tensor, plan.shape, passes=len(plan.windows))
         tensors = make_tensors(fitted, plan.windows, self._normalization, new_tensor)
         result = self._engine.scheduler.infer(tensors, ticket)
+        # What a busy machine took at start would refuse what can be done.
+        self._least_pixel_s = min(self._least_pixel_s, result.ran_s / plan.model_pixels)
         clock.note("preprocess", time.perf_counter() - began - result.waited_s - result.ran_s)
         clock.note("queue", ticket.queued_s + result.waited_s)
         clock.note("inference", result.ran_s)

@@ -25,6 +25,9 @@ Polygon = tuple[Point, ...]
 
 # EXIF orientations from here on swap width and height.
 FIRST_TRANSPOSED = 5
+# Those that show the last column, or the last row, of the file (transposed, where they do that) first.
+MIRRORED_X = frozenset({2, 3, 6, 7})
+MIRRORED_Y = frozenset({3, 4, 7, 8})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,19 @@ class DecodedImage:
     header: ImageHeader
     warnings: tuple[DetectionWarning, ...] = ()
     reduction: int = 1
+
+    @property
+    def overhang(self) -> tuple[int, int]:
+        """Source pixels, x and y, by which `pixels` begin before the image.
+
+        The last reduced column and row of a file may stand for less than the others; turned upright they may
+        come first.
+        """
+        header, reduction = self.header, self.reduction
+        return (
+            -header.width % reduction if header.orientation in MIRRORED_X else 0,
+            -header.height % reduction if header.orientation in MIRRORED_Y else 0,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,7 @@ class Gate:
     def _lacking(self, pixels: int, extra: int) -> tuple[str, int] | None:
         """The budget, and its limit, that has no room for these pixels and passes beyond the first."""
         # Only what others reserved too is waited for: they run. Else two might wait for each other.
-        if self._pixels and self._pixels + pixels > self.max_pixels:
+        if pixels and self._pixels and self._pixels + pixels > self.max_pixels:
             return "decoded pixels", self.max_pixels
         if extra and self._extra and self._images + self._extra + extra > self.max_images:
             return "images and tiles", self.max_images

@@ -194,6 +194,7 @@ class MicroBatchScheduler:
         except Exception as error:  # noqa: BLE001 - nothing may end the thread that owns the device
             self._after_failure(items, InferenceFailed(f"The run failed: {error!r}"))
             return
+        self._progress.move()
         if self._metrics is not None:
             self._metrics.observe_batch_size(len(items))
         for item, result in zip(items, results, strict=True):

@@ -98,6 +98,10 @@ class Progress:
                 self._since = time.monotonic()
             self._waiting += 1
 
+    def move(self) -> None:
+        """Note that a run has ended, though its images may need more of them."""
+        self._since = time.monotonic()
+
     def end(self, error: BaseException | None = None) -> None:
         """Count one image as answered, and learn from its error."""
         with self._lock:
@@ -131,6 +135,8 @@ def finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
         InferenceFailed: A value is not finite: never to be taken for "no regions".
     """
     # One pass: a sum carries every NaN and infinity through, and a map's sum cannot overflow.
-    if not np.isfinite(values.sum(dtype=np.float32)):
+    with np.errstate(invalid="ignore"):  # of two infinities; said below, and not on standard error
+        total = values.sum(dtype=np.float32)
+    if not np.isfinite(total):
         raise InferenceFailed("The model's output is not finite.")
     return values

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ocrdet.errors import CorruptImage
 
 _SEQUENCE_HEADER = 1
-_MAX_UNITS = 4096
+_MAX_UNITS = 512  # of one tile; encoders write three
 _MAX_HEADER_BYTES = 512  # 32 operating points take some 300
 
 

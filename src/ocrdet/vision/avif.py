@@ -14,9 +14,12 @@ from ocrdet.values import ImageHeader
 from ocrdet.vision.av1 import coded_sizes
 from ocrdet.vision.isobmff import read_boxes
 
-_MAX_ITEMS = 2048  # libavif looks them up one by one
+_MAX_ITEMS = 2048  # libavif looks them up one by one; also for their extents and references
 _MAX_DECODED_SHARE = 4  # tiles that reach beyond the picture, and transparency
 _MIN_DECODED_PIXELS = 1 << 20
+_MAX_READ_SHARE = 2  # encoders write equal tiles once, so a small file may be read many times over
+_MIN_READ_BYTES = 1 << 24
+_MAX_CONFIGURATION_BYTES = 1024
 
 _BRANDS = frozenset({b"avif", b"avis"})
 _MAX_BRAND_BYTES = 256
@@ -56,11 +59,19 @@ class _Item:
 
 @dataclass(slots=True)
 class _Meta:
-    """What the meta box holds."""
+    """What the meta box holds.
+
+    Attributes:
+        primary: Number of the item that is the picture.
+        items: All items by number.
+        parts: Numbers of the tiles of an item.
+        auxiliaries: Numbers of what belongs to an item, such as its transparency.
+    """
 
     primary: int = 0
     items: dict[int, _Item] = field(default_factory=dict)
-    references: list[tuple[bytes, int, tuple[int, ...]]] = field(default_factory=list)
+    parts: dict[int, list[int]] = field(default_factory=dict)
+    auxiliaries: dict[int, list[int]] = field(default_factory=dict)
 
 
 def is_avif(data: bytes) -> bool:
@@ -94,12 +105,10 @@ def read_avif(data: bytes) -> ImageHeader:
     primary = meta.items[meta.primary]
     width, height = primary.size
     parts = _parts(meta)
-    alpha = any(kind == b"auxl" and meta.primary in targets for kind, _, targets in meta.references)
     configuration = next((c for item in parts if (c := item.properties.get(b"av1C"))), b"\0\0\0\0")
     bits = 8 + (configuration[2] >> 6 & 1) * (4 if configuration[2] >> 5 & 1 else 2)
-    mode = ("RGBA" if alpha else "L" if configuration[2] >> 4 & 1 else "RGB") + (
-        f";{bits}" if bits > 8 else ""
-    )
+    mode = "RGBA" if meta.primary in meta.auxiliaries else "L" if configuration[2] >> 4 & 1 else "RGB"
+    mode += f";{bits}" if bits > 8 else ""
     header = ImageHeader("avif", width, height, _orientation(primary), mode, 2 if b"moov" in top else 1)
     _require_honest(data, header, parts)
     return header
@@ -125,11 +134,7 @@ def _parts(meta: _Meta) -> list[_Item]:
         if number in reached or number not in meta.items:
             continue
         reached.add(number)
-        for kind, source, targets in meta.references:
-            if kind == b"dimg" and source == number:
-                waiting += targets
-            elif kind == b"auxl" and number in targets:
-                waiting.append(source)
+        waiting += meta.parts.get(number, []) + meta.auxiliaries.get(number, [])
     return [meta.items[number] for number in sorted(reached)]
 
 
@@ -139,16 +144,20 @@ def _require_honest(data: bytes, header: ImageHeader, parts: list[_Item]) -> Non
     Raises:
         CorruptImage: A codestream is larger than its box says, or the parts are larger than the whole.
     """
-    decoded = 0
+    decoded = read = 0
     for item in parts:
         stated: tuple[int, ...] = (0, 0)
+        read += sum(end - start for start, end in item.extents)
+        if read > max(_MAX_READ_SHARE * len(data), _MIN_READ_BYTES):
+            raise CorruptImage("The AVIF's parts lie over each other; export it again.")
         if item.kind == b"grid":
             payload = item.payload(data)
             stated = struct.unpack_from(">II" if payload[1] & 1 else ">HH", payload, 4)
         elif item.kind == b"av01":
             payload = item.payload(data)
             decoded += item.size[0] * item.size[1]
-            sizes = coded_sizes(payload) + coded_sizes(item.properties.get(b"av1C", b"")[4:])
+            configuration = item.properties.get(b"av1C", b"")[4:_MAX_CONFIGURATION_BYTES]
+            sizes = coded_sizes(payload) + coded_sizes(configuration)
             stated = tuple(max((size[axis] for size in sizes), default=0) for axis in (0, 1))
         if stated[0] > item.size[0] or stated[1] > item.size[1]:
             raise CorruptImage(
@@ -206,12 +215,15 @@ def _read_locations(data: bytes, at: int, inline: int, meta: _Meta) -> None:
         cursor += octets
         return int.from_bytes(data[cursor - octets : cursor])
 
+    extents = 0
     for _ in range(_bounded(take(wide))):
         item = meta.items.setdefault(take(wide), _Item())
         method = take(2) & 15 if version in {1, 2} else 0
         take(2)
         base = take(base_size) + (inline if method == 1 else 0)
-        for _ in range(_bounded(take(2))):
+        count = take(2)
+        extents = _bounded(extents + count)
+        for _ in range(count):
             take(index_size)
             start = base + take(offset_size)
             length = take(length_size)
@@ -220,7 +232,7 @@ def _read_locations(data: bytes, at: int, inline: int, meta: _Meta) -> None:
 
 def _bounded(count: int) -> int:
     if count > _MAX_ITEMS:
-        raise CorruptImage(f"The AVIF has more than {_MAX_ITEMS} items; export it again.")
+        raise CorruptImage(f"The AVIF has more than {_MAX_ITEMS} items or parts of them; export it again.")
     return count
 
 
@@ -243,8 +255,13 @@ def _read_properties(data: bytes, start: int, end: int, meta: _Meta) -> None:
 
 
 def _read_references(data: bytes, start: int, end: int, meta: _Meta) -> None:
-    wide = "I" if data[start] else "H"
+    wide, references = "I" if data[start] else "H", 0
     for kind, at, _ in read_boxes(data, start + 4, end):
         source, count = struct.unpack_from(f">{wide}H", data, at)
-        targets = struct.unpack_from(f">{_bounded(count)}{wide}", data, at + (6 if wide == "I" else 4))
-        meta.references.append((kind, source, targets))
+        references = _bounded(references + count)
+        targets = struct.unpack_from(f">{count}{wide}", data, at + (6 if wide == "I" else 4))
+        if kind == b"dimg":
+            meta.parts.setdefault(source, []).extend(targets)
+        elif kind == b"auxl":
+            for target in targets:
+                meta.auxiliaries.setdefault(target, []).append(source)

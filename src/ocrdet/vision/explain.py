@@ -43,14 +43,16 @@ def explain_detection(
     if plan.tiles_wanted:
         warn(
             "tiles_limited",
-            f"Full sharpness would take {plan.tiles_wanted} tiles; the image was scaled down so that "
+            f"To read the image well would take {plan.tiles_wanted} tiles; it was scaled down so that "
             f"{fit.tiles} suffice. Send it in parts to find smaller text.",
         )
     if fit.scale < STRONG_DOWNSCALE:
         warn(
             "downscaled",
             f"The image was scaled to {fit.scale:.0%} of its size for the model; text lower than about "
-            f"{fit.smallest_readable_px} px in the image cannot be found. Send a crop to find smaller text.",
+            f"{fit.smallest_readable_px} px in the image cannot be found. "
+            f"{'Ask for fit=tile or send' if _tiles_help(decoded, plan, options) else 'Send'} a crop to find "
+            f"smaller text.",
         )
     if thresholds.score < LOW_SCORE:
         warn(
@@ -75,6 +77,12 @@ def explain_detection(
     return tuple(warnings)
 
 
+def _tiles_help(decoded: DecodedImage, plan: FitPlan, options: DetectOptions) -> bool:
+    """Whether fit=tile would show more: not where tiles are too few already, nor in a strip of no height."""
+    side, fit = min(decoded.header.width, decoded.header.height), plan.report
+    return options.fit != "tile" and not plan.tiles_wanted and side >= fit.smallest_readable_px * fit.scale
+
+
 def _explain_empty(
     decoded: DecodedImage, fit: FitReport, thresholds: Thresholds, options: DetectOptions
 ) -> DetectionWarning:
@@ -87,10 +95,11 @@ def _explain_empty(
             f"The image is one even colour (about RGB {red}, {green}, {blue}): there is nothing to find.",
         )
     if min(decoded.header.width, decoded.header.height) < fit.smallest_readable_px:
+        seen = f", as it was scaled to {fit.scale:.0%}" if fit.scale < 1 else ""
         return DetectionWarning(
             "too_small",
             f"The image is only {decoded.header.width}x{decoded.header.height} px; text needs a height of "
-            f"about {fit.smallest_readable_px} px.",
+            f"about {fit.smallest_readable_px} px{seen}.",
         )
     # An explicit threshold wins over a scene's: naming a scene would then change nothing.
     scene = "" if options.score_threshold is not None else " or use scene=industrial"

@@ -57,6 +57,11 @@ class FitPlan:
     tiles_wanted: int = 0
 
     @property
+    def model_pixels(self) -> int:
+        """Pixels that go through the model, those of padding included."""
+        return len(self.windows) * self.shape[0] * self.shape[1]
+
+    @property
     def reduction(self) -> int:
         """How many times smaller than the image, in each direction, decoded pixels may be: 1, 2, 4 or 8."""
         scale = max(self.placement.scale_x, self.placement.scale_y)
@@ -115,13 +120,20 @@ def plan_fit(width: int, height: int, rules: FitRules, mode: Fit = "auto") -> Fi
     return _one_pass(shape, _place(width, height, scale, shape), "letterbox", rules)
 
 
-def fit_image(pixels: NDArray[np.uint8], placement: Placement, *, reduction: int = 1) -> NDArray[np.uint8]:
+def fit_image(
+    pixels: NDArray[np.uint8],
+    placement: Placement,
+    *,
+    reduction: int = 1,
+    overhang: tuple[int, int] = (0, 0),
+) -> NDArray[np.uint8]:
     """Scale an upright image to its place in the model.
 
     Args:
         pixels: (ceil(H / reduction), ceil(W / reduction), 3) uint8 RGB of an H x W image.
         placement: Where it goes.
         reduction: Source pixels, in each direction, that one of `pixels` stands for.
+        overhang: Source pixels, x and y, by which `pixels` begin before the image.
 
     Returns:
         (h, w, 3) uint8 RGB, h x w the part of the shape that the image covers; `normalize_into` pads.
@@ -136,7 +148,8 @@ def fit_image(pixels: NDArray[np.uint8], placement: Placement, *, reduction: int
     else:
         # An odd side was cut or filled up on the way: sample where the pixels really are.
         by_x, by_y = 1 / (placement.scale_x * step_x), 1 / (placement.scale_y * step_y)
-        to_pixels = np.array([[by_x, 0, by_x / 2 - 0.5], [0, by_y, by_y / 2 - 0.5]])
+        first_x, first_y = by_x / 2 - 0.5 + overhang[0] / step_x, by_y / 2 - 0.5 + overhang[1] / step_y
+        to_pixels = np.array([[by_x, 0, first_x], [0, by_y, first_y]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         resized = cv2.warpAffine(pixels, to_pixels, target, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(resized, np.uint8)

@@ -1,4 +1,4 @@
-"""Convex quads as arrays: area, IoU, the order of corners, the frame of the file.
+"""Convex quads as arrays: area, overlap, direction, the order of corners, the frame of the file.
 
 A quad is four corners (4, 2) of x, y in a continuous frame: x grows right, y grows down, and pixel i spans
 [i, i + 1]. *Clockwise* is clockwise as seen on the screen. Everything works on many quads at once.
@@ -6,6 +6,8 @@ A quad is four corners (4, 2) of x, y in a continuous frame: x grows right, y gr
 
 from __future__ import annotations
 
+import cmath
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 LONG_ASPECT = 1.5
 COLUMN_DEGREES = 15.0
 
-# Pairs per step of quad_iou: its (pairs, 4, 4) float64 scratch arrays then stay inside the processor's cache.
-_IOU_BLOCK = 512
+# Pairs per step of quad_overlap: its (pairs, 4, 4) float64 scratch then stays inside the processor's cache.
+_PAIR_BLOCK = 512
 # Far below the width of any edge that matters, in pixels.
 _TINY = 1e-9
 
@@ -38,8 +40,8 @@ def quad_area(quads: Points) -> NDArray[np.float64]:
     return np.abs(_signed_area(quads))
 
 
-def quad_iou(a: Points, b: Points) -> NDArray[np.float64]:
-    """The exact intersection over union of each pair of convex quads.
+def quad_overlap(a: Points, b: Points) -> NDArray[np.float64]:
+    """The exact area that the quads of each pair have in common.
 
     A polygon is the signed sum of the trapezoids between its edges and one line, so the common area of two is
     the signed sum, over the 4 x 4 pairs of edges, of the integral of the lesser height. That is continuous in
@@ -50,15 +52,12 @@ def quad_iou(a: Points, b: Points) -> NDArray[np.float64]:
         b: (N, 4, 2) corners of the partners.
 
     Returns:
-        (N,) values in [0, 1]; 0 where both quads are without area.
+        (N,) square pixels.
     """
-    blocks = [slice(i, i + _IOU_BLOCK) for i in range(0, len(a), _IOU_BLOCK)]
+    blocks = [slice(i, i + _PAIR_BLOCK) for i in range(0, len(a), _PAIR_BLOCK)]
     common = np.concatenate([np.empty(0), *(_common_area(a[block], b[block]) for block in blocks)])
-    area_a, area_b = quad_area(a), quad_area(b)
-    common = np.minimum(common, np.minimum(area_a, area_b))
-    union = area_a + area_b - common
-    iou: NDArray[np.float64] = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
-    return iou
+    smaller: NDArray[np.float64] = np.minimum(common, np.minimum(quad_area(a), quad_area(b)))
+    return smaller
 
 
 def order_quads(quads: Points) -> NDArray[np.float64]:
@@ -74,15 +73,16 @@ def order_quads(quads: Points) -> NDArray[np.float64]:
         (N, 4, 2) float64; `quad_angle` of it is in (-90, 90].
     """
     counterclockwise = _signed_area(quads) < 0
-    turned = np.where(counterclockwise[:, None, None], quads[:, ::-1], quads).astype(np.float64)
-    edges = _mean_edges(turned)
+    turned = quads.astype(np.float64)
+    turned[counterclockwise] = turned[counterclockwise, ::-1]
+    edges = quad_edges(turned)
     along = _degrees(edges)
     length = np.hypot(edges[..., 0], edges[..., 1])
     # Any of the four corners may come first: then the text runs along +e0, +e1, -e0 or -e1.
     angles = _wrap(np.concatenate([along, along + 180.0], axis=1))
     long_side = np.argmax(length, axis=1)
     tilt = np.abs(_wrap(2.0 * along) / 2.0)[np.arange(len(quads)), long_side]
-    is_long = length.max(axis=1) >= LONG_ASPECT * length.min(axis=1)
+    is_long = np.maximum(*length.T) >= LONG_ASPECT * np.minimum(*length.T)
     reads_along = np.where(tilt > 90.0 - COLUMN_DEGREES, 1 - long_side, long_side)
     allowed = ~is_long[:, None] | (np.arange(4) % 2 == reads_along[:, None])
     # The hair's breadth prefers +90 to -90 and +45 to -45.
@@ -103,7 +103,44 @@ def quad_angle(quads: Points) -> NDArray[np.float64]:
     Returns:
         (N,) degrees clockwise from the x axis, in (-90, 90] for ordered quads.
     """
-    return _degrees(_mean_edges(quads.astype(np.float64))[:, 0])
+    return _degrees(quad_edges(quads)[:, 0])
+
+
+def quad_edges(quads: Points) -> NDArray[np.float64]:
+    """The two directions of quads, each the mean of opposite edges.
+
+    Args:
+        quads: (N, 4, 2) corners.
+
+    Returns:
+        (N, 2, 2) vectors along the first and the second edge, as long as these.
+    """
+    q0, q1, q2, q3 = quads.transpose(1, 0, 2).astype(np.float64)
+    edges: NDArray[np.float64] = np.stack([q1 + q2 - q0 - q3, q2 + q3 - q0 - q1], axis=1) / 2.0
+    return edges
+
+
+def median_tilt(degrees: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The weighted median of directions, quarter turns aside.
+
+    Args:
+        degrees: (N,) directions, at least one.
+        weights: (N,) above 0.
+
+    Returns:
+        Degrees in [-45, 45). Directions on both sides of 45 have their median there, not in the middle.
+    """
+    # What repeats every quarter turn has a mean on the circle of its fourfold.
+    mean = math.degrees(cmath.phase((weights * np.exp(4j * np.radians(degrees))).sum())) / 4.0
+    apart = fold_quarter(degrees - mean)
+    order = np.lexsort((weights, apart))
+    running = np.cumsum(weights[order])
+    return float(fold_quarter(mean + apart[order][np.searchsorted(running, running[-1] / 2.0)]))
+
+
+def fold_quarter(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Degrees brought into [-45, 45) by quarter turns."""
+    return (degrees + 45.0) % 90.0 - 45.0
 
 
 def displayed_to_stored(points: Points, header: ImageHeader) -> NDArray[np.float64]:
@@ -134,13 +171,6 @@ def _signed_area(quads: Points) -> NDArray[np.float64]:
     (x_1, y_1), (x_2, y_2) = diagonals.transpose(1, 2, 0)
     area: NDArray[np.float64] = (x_1 * y_2 - y_1 * x_2) / 2.0
     return area
-
-
-def _mean_edges(quads: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2, 2) edge vectors 0-1 and 1-2, each averaged with its opposite."""
-    q0, q1, q2, q3 = quads.transpose(1, 0, 2)
-    edges: NDArray[np.float64] = np.stack([q1 + q2 - q0 - q3, q2 + q3 - q0 - q1], axis=1) / 2.0
-    return edges
 
 
 def _degrees(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -103,6 +103,8 @@ def _segments(data: bytes, start: int) -> Iterator[tuple[int, int]]:
         if marker == _EOC or (part_end and position == len(data)):  # the end marker may be missing
             return
         if marker == _SOD:
+            if part_end <= position:  # the part would end where its data begin, again and again
+                break
             position = part_end
             continue
         (length,) = struct.unpack_from(">H", data, position + 2)

@@ -1,4 +1,4 @@
-"""Outlines for curved text: the shape of a region, grown back by the same distance as its quad."""
+"""Outlines for curved text: the shape of a region, grown back by a distance."""
 
 from __future__ import annotations
 

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ocrdet.values import TextRegion
+from ocrdet.vision.bends import find_bends, measure_bends, shape_distances
+from ocrdet.vision.edges import refine_edges, settle_tilts
 from ocrdet.vision.geometry import order_quads, quad_angle
 from ocrdet.vision.nms import suppress_overlaps
 from ocrdet.vision.outline import trace_outline
-from ocrdet.vision.reading_order import sort_into_rows
+from ocrdet.vision.reading_order import sort_into_lines
 from ocrdet.vision.shapes import find_shapes, fit_rectangles, mean_inside, rectangle_corners, unclip_distances
 
 if TYPE_CHECKING:
@@ -34,9 +36,15 @@ if TYPE_CHECKING:
 MIN_SIDE_PX = 2.99
 MIN_GROWN_SIDE_PX = 5.0
 
+# Outlines grow as far as quads do, unless area and perimeter of the shape ask for less than this part of it:
+# then the shape is curved, and its rectangle misjudges it.
+CURVED_REACH = 0.75
+
 # Finer than any model sees, short in JSON, and the noise of float32 stays out of the answers.
 COORDINATE_DECIMALS = 2
 ANGLE_DECIMALS = 2
+# Rounded, the last angle before -90, which would be the direction opposite to 90.
+LEAST_ANGLE = -89.99
 SCORE_DECIMALS = 4
 
 
@@ -70,29 +78,40 @@ def find_regions(
         The regions in reading order: always the same for the same map.
     """
     place = probability.placement
-    values = probability.values[: place.height, : place.width]
+    values = np.ascontiguousarray(probability.values[: place.height, : place.width])
     text = values > thresholds.binary
-    contours, candidates_cut = find_shapes(text, thresholds.max_candidates)
+    contours, areas, candidates_cut = find_shapes(text, thresholds.max_candidates)
     rects = fit_rectangles(contours)
-    shape = np.flatnonzero(rects[:, 2:4].min(axis=1) >= MIN_SIDE_PX)
-    rects = rects[shape]
+    wide = np.flatnonzero(np.minimum(rects[:, 2], rects[:, 3]) >= MIN_SIDE_PX)
+    contours, rects = [contours[i] for i in wide.tolist()], rects[wide]
+    bent = find_bends(contours, areas[wide], rects)
+    bends = [contours[i] for i in bent.tolist()]
+    rects = settle_tilts(contours, rects)
     scores = mean_inside(values, rects)
+    scores[bent] = np.maximum(scores[bent], measure_bends(values, text, bends))
+    rects = refine_edges(values, rects, thresholds.binary)
     distances = unclip_distances(rects, thresholds.unclip_ratio)
+    distances[bent] = shape_distances(bends, thresholds.unclip_ratio)
     rects[:, 2:4] += 2.0 * distances[:, None]
-    good = np.flatnonzero((scores >= thresholds.score) & (rects[:, 2:4].min(axis=1) >= MIN_GROWN_SIDE_PX))
+    large = np.minimum(rects[:, 2], rects[:, 3]) >= MIN_GROWN_SIDE_PX
+    good = np.flatnonzero((scores >= thresholds.score) & large)
 
     quads = order_quads(_to_source(rectangle_corners(rects[good]), place))
-    best = suppress_overlaps(quads, scores[good], thresholds.iou)
+    hollow = np.zeros(len(rects), bool)
+    hollow[bent] = True
+    best = suppress_overlaps(quads, scores[good], thresholds.iou, hollow[good])
     dropped = max(len(best) - max_regions, 0)
-    order, rows = sort_into_rows(quads[best[:max_regions]])
+    order, lines = sort_into_lines(quads[best[:max_regions]])
     quads, good = quads[best[order]], good[best[order]]
 
     outlines: Iterable[Polygon | None] = itertools.repeat(None)
     if polygons:
-        traced = zip(shape[good].tolist(), distances[good].tolist(), strict=True)
-        traces = [trace_outline(text, contours[i], distance) for i, distance in traced]
+        shapes = [contours[i] for i in good.tolist()]
+        reach = shape_distances(shapes, thresholds.unclip_ratio)
+        reach = np.where(reach < CURVED_REACH * distances[good], reach, distances[good])
+        traces = [trace_outline(text, *shape) for shape in zip(shapes, reach.tolist(), strict=True)]
         outlines = _as_outlines(traces, quads[:, 0], place)
-    return FoundRegions(_as_regions(quads, scores[good], rows, outlines), dropped, candidates_cut)
+    return FoundRegions(_as_regions(quads, scores[good], lines, outlines), dropped, candidates_cut)
 
 
 def _to_source(points: NDArray[np.float64], place: Placement) -> NDArray[np.float64]:
@@ -118,12 +137,14 @@ def _as_outlines(
 def _as_regions(
     quads: NDArray[np.float64],
     scores: NDArray[np.float64],
-    rows: NDArray[np.intp],
+    lines: NDArray[np.intp],
     outlines: Iterable[Polygon | None],
 ) -> tuple[TextRegion, ...]:
     """Whole columns become lists of Python's own floats at once: far cheaper than number by number."""
     points = list(zip(quads[..., 0].ravel().tolist(), quads[..., 1].ravel().tolist(), strict=True))
     corners = zip(points[0::4], points[1::4], points[2::4], points[3::4], strict=True)
     angles = quad_angle(quads).round(ANGLE_DECIMALS) + 0.0  # -0.0 becomes 0.0
-    rounded = scores.round(SCORE_DECIMALS)
-    return tuple(map(TextRegion, corners, rounded.tolist(), angles.tolist(), rows.tolist(), outlines))
+    angles = np.maximum(angles, LEAST_ANGLE)
+    # A model's own rounding may carry a probability a little beyond 1.
+    rounded = np.minimum(scores, 1.0).round(SCORE_DECIMALS)
+    return tuple(map(TextRegion, corners, rounded.tolist(), angles.tolist(), lines.tolist(), outlines))

@@ -61,10 +61,11 @@ def test_a_slot_holds_the_true_size_once_it_is_known() -> None:
 
 
 def test_decoded_pixels_are_bounded_together_but_a_lone_image_always_passes() -> None:
-    """Pixels are held from before decoding until the slot is released."""
+    """Pixels are held from before decoding until the slot is released, and counted once."""
     gate = make_gate(images=3)
     large, small, refused = (gate.admit(size_bytes=1) for _ in range(3))
     large.reserve(5000)
+    large.reserve(0, passes=1)
     with pytest.raises(QueueFull, match="All 1000 decoded pixels"):
         refused.reserve(1)
     large.release()

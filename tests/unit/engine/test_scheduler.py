@@ -14,8 +14,9 @@ from ocrdet.engine.scheduler import (
     Progress,
     finite,
 )
+from ocrdet.engine.ticket import Ticket
 from ocrdet.errors import Cancelled, DeviceLost, InferenceFailed, OutOfDeviceMemory
-from tests.unit.engine.sessions import Clock
+from tests.unit.engine.sessions import Clock, Device, make_tensor
 
 
 @pytest.fixture
@@ -83,6 +84,20 @@ def test_work_stalls_when_nothing_ends_for_longer_than_the_patience(clock: Clock
     assert progress.stalled() is not None
     progress.end()
     assert progress.stalled() is None
+
+
+def test_every_run_of_an_image_of_many_tiles_is_progress(clock: Clock) -> None:
+    """An image that takes longer than the patience is no stall while one run of it after another ends."""
+    device, heard = Device((1,), None), []
+
+    def script(_: list[float]) -> None:
+        clock.now += LEAST_PATIENCE_S - 1
+        heard.append(device.scheduler.stalled())
+
+    device.session.script = script
+    device.scheduler.infer([make_tensor(float(mark)) for mark in range(3)], Ticket())
+    device.scheduler.close()
+    assert heard == [None] * 3
 
 
 def test_the_patience_is_ten_times_the_slowest_run_and_never_hasty() -> None:

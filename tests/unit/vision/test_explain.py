@@ -82,6 +82,19 @@ def test_strong_shrinking_says_how_small_text_may_be() -> None:
     assert "39 px" in warning.detail
 
 
+def test_strong_shrinking_points_to_tiles_where_these_would_show_more() -> None:
+    """Not when tiles were asked for, are too few already, or could not make so low a strip readable."""
+    assert "fit=tile" in explain(scale=0.21, readable_px=39)[0].detail
+    for useless in (
+        explain(scale=0.21, readable_px=39, options=DetectOptions(fit="tile")),
+        explain(scale=0.21, readable_px=39, tiles_wanted=77),
+        explain(scale=0.21, readable_px=39, pixels=NOISE[:7]),
+    ):
+        assert codes(useless)[-1] == "downscaled"
+        assert "fit=tile" not in useless[-1].detail
+        assert "Send a crop" in useless[-1].detail
+
+
 def test_a_very_low_threshold_recommends_a_tighter_nms() -> None:
     """0.05 itself is not below it."""
     assert explain(score=0.05) == []
@@ -128,6 +141,8 @@ def test_an_empty_answer_for_a_tiny_image_says_that_it_is_too_small() -> None:
     (warning,) = explain(pixels=NOISE[:7], found=EMPTY)
     assert (warning.code, "60x7 px" in warning.detail) == ("too_small", True)
     assert codes(explain(pixels=NOISE[:8], found=EMPTY)) == ["no_text_found"]
+    (_, shrunk) = explain(scale=0.1, readable_px=80, found=EMPTY)
+    assert (shrunk.code, "scaled to 10%" in shrunk.detail) == ("too_small", True)
 
 
 def test_any_other_empty_answer_says_what_to_try() -> None:

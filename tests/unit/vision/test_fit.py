@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from ocrdet.options import Fit
+from ocrdet.vision.decode import decode_image, read_header
 from ocrdet.vision.fit import NEARLY_BEST, fit_image
 from ocrdet.vision.tiles import Shape
 from tests.unit.vision.plans import plan, whole_plan
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ocrdet.values import Placement
 
 EXTREMES = [(1, 1), (1, 65_500), (65_500, 1), (4300, 100), (100, 4300), (65_500, 65_500), (2, 3)]
 
@@ -22,6 +31,14 @@ shape_sides = st.integers(1, 40).map(lambda blocks: 32 * blocks)
 shape_sets = st.lists(st.tuples(shape_sides, shape_sides), min_size=1, max_size=6, unique=True)
 upscales = st.floats(1.0, 8.0)
 modes: st.SearchStrategy[Fit] = st.sampled_from(["auto", "letterbox", "stretch", "tile"])
+
+
+def centre_of(fitted: NDArray[np.uint8], placement: Placement) -> NDArray[np.float32]:
+    """Where the bright spot of a fitted image lies, in pixels of the source."""
+    weights = fitted[..., 0].astype(np.float64)
+    ys, xs = np.mgrid[: weights.shape[0], : weights.shape[1]] + 0.5
+    seen = np.array([(xs * weights).sum(), (ys * weights).sum()]) / weights.sum()
+    return placement.to_source(seen.astype(np.float32))
 
 
 @given(
@@ -179,10 +196,7 @@ def test_what_is_seen_at_a_place_lies_at_that_place(width: int, height: int, mod
     left, top, side = width // 3, height // 2, height // 10
     cv2.rectangle(pixels, (left, top), (left + side - 1, top + side - 1), (255, 255, 255), -1)
     _, placement, _ = plan(width, height, mode=mode)
-    weights = fit_image(pixels, placement)[..., 0].astype(np.float64)
-    ys, xs = np.mgrid[: weights.shape[0], : weights.shape[1]] + 0.5
-    seen = np.array([(xs * weights).sum(), (ys * weights).sum()]) / weights.sum()
-    back = placement.to_source(seen.astype(np.float32))
+    back = centre_of(fit_image(pixels, placement), placement)
     for seen_at, drawn_at, scale in zip(
         back, (left + side / 2, top + side / 2), (placement.scale_x, placement.scale_y), strict=True
     ):
@@ -225,9 +239,23 @@ def test_reduced_pixels_are_placed_where_the_whole_ones_would_be(reduction: int)
     blocks = full.reshape(2608 // reduction, reduction, 3504 // reduction, reduction).mean((1, 3))
     pixels = np.repeat(blocks[..., None], 3, axis=2).astype(np.uint8)
     _, placement, _ = plan(width, height)
-    weights = fit_image(pixels, placement, reduction=reduction)[..., 0].astype(np.float64)
-    ys, xs = np.mgrid[: weights.shape[0], : weights.shape[1]] + 0.5
-    seen = np.array([(xs * weights).sum(), (ys * weights).sum()]) / weights.sum()
-    np.testing.assert_allclose(
-        placement.to_source(seen.astype(np.float32)), (left + side / 2, top + side / 2), atol=0.5
-    )
+    centre = centre_of(fit_image(pixels, placement, reduction=reduction), placement)
+    np.testing.assert_allclose(centre, (left + side / 2, top + side / 2), atol=0.5)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_jpeg_of_odd_size_is_placed_where_its_whole_pixels_are(orientation: int) -> None:
+    """Blocks that hang over the last column of the file hang over the first one of the picture upright."""
+    pixels = np.zeros((1501, 1803, 3), np.uint8)
+    pixels[400:700, 600:900] = 255
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(file, "JPEG", exif=exif)
+    header = read_header(file.getvalue())
+    made = whole_plan(header.width, header.height, shapes=((200, 200),), mode="letterbox")
+    reduced, whole = (decode_image(file.getvalue(), header, reduction=times) for times in (made.reduction, 1))
+    assert reduced.reduction == 8
+    fitted = fit_image(reduced.pixels, made.placement, reduction=8, overhang=reduced.overhang)
+    ys, xs = np.nonzero(whole.pixels[..., 0] > 127)
+    expected = (xs.mean() + 0.5, ys.mean() + 0.5)
+    np.testing.assert_allclose(centre_of(fitted, made.placement), expected, atol=1 / 6 / made.report.scale)

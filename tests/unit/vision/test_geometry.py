@@ -1,4 +1,4 @@
-"""Areas, IoU, the order of corners and the frame of the file, checked against shapely and Pillow."""
+"""Areas, overlaps, the order of corners and the frame of the file, checked against shapely and Pillow."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from ocrdet.values import ImageHeader
-from ocrdet.vision.geometry import displayed_to_stored, order_quads, quad_angle, quad_area, quad_iou
-from tests.unit.vision.quads import iou, quad, rectangles, stack
+from ocrdet.vision.geometry import (
+    displayed_to_stored,
+    fold_quarter,
+    median_tilt,
+    order_quads,
+    quad_angle,
+    quad_area,
+    quad_edges,
+    quad_overlap,
+)
+from tests.unit.vision.quads import quad, rectangles, stack
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tests.unit.vision.quads import Rectangle
 
 grid_quads = st.tuples(*[st.integers(0, 6)] * 2, *[st.integers(1, 6)] * 2, st.sampled_from([0, 45, 90]))
@@ -27,45 +39,73 @@ def test_area_is_width_times_height_in_either_direction(degrees: float) -> None:
     assert quad_area(np.stack([corners, corners[::-1]])) == pytest.approx([210.0, 210.0])
 
 
+def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """What shapely says two quads have in common."""
+    return float(shapely.Polygon(a).intersection(shapely.Polygon(b)).area)
+
+
 @given(st.lists(st.tuples(rectangles, rectangles), min_size=1, max_size=8))
-def test_iou_of_turned_rectangles_is_that_of_shapely(pairs: list[tuple[Rectangle, Rectangle]]) -> None:
-    """The IoU of any two turned rectangles is exact, in both orders and directions."""
+def test_the_overlap_of_turned_rectangles_is_that_of_shapely(
+    pairs: list[tuple[Rectangle, Rectangle]],
+) -> None:
+    """The common area of any two turned rectangles is exact, in both orders and directions."""
     a, b = stack([p for p, _ in pairs]), stack([q for _, q in pairs])
-    expected = [iou(p, q) for p, q in zip(a, b, strict=True)]
-    assert quad_iou(a, b) == pytest.approx(expected, abs=1e-9)
-    assert quad_iou(b[:, ::-1], a) == pytest.approx(expected, abs=1e-9)
+    expected = [overlap(p, q) for p, q in zip(a, b, strict=True)]
+    assert quad_overlap(a, b) == pytest.approx(expected, abs=1e-6)
+    assert quad_overlap(b[:, ::-1], a) == pytest.approx(expected, abs=1e-6)
 
 
 @given(grid_quads, grid_quads)
-def test_iou_is_exact_where_edges_and_corners_coincide(p: Rectangle, q: Rectangle) -> None:
+def test_the_overlap_is_exact_where_edges_and_corners_coincide(p: Rectangle, q: Rectangle) -> None:
     """Shared edges, shared corners and equal quads are no special case."""
     a, b = quad(*p), quad(*q)
-    assert quad_iou(a[None], b[None])[0] == pytest.approx(iou(a, b), abs=1e-9)
+    assert quad_overlap(a[None], b[None])[0] == pytest.approx(overlap(a, b), abs=1e-9)
 
 
 @given(rectangles, st.floats(-1e-9, 1e-9))
-def test_iou_hardly_moves_when_corners_hardly_move(rectangle: Rectangle, shift: float) -> None:
-    """Rounding noise between equal quads leaves their IoU at 1."""
+def test_the_overlap_hardly_moves_when_corners_hardly_move(rectangle: Rectangle, shift: float) -> None:
+    """Rounding noise between equal quads leaves their whole area in common."""
     a = quad(*rectangle)
-    assert quad_iou(a[None], (a + shift)[None])[0] == pytest.approx(1.0, abs=1e-7)
+    area = rectangle[2] * rectangle[3]
+    assert quad_overlap(a[None], (a + shift)[None])[0] == pytest.approx(area, abs=1e-6)
 
 
-def test_iou_of_quads_without_area_is_zero() -> None:
-    """Lines and points overlap nothing, themselves included."""
+def test_quads_without_area_overlap_nothing() -> None:
+    """Lines and points have no area in common, not even with themselves."""
     line = np.array([[[0, 0], [9, 0], [9, 0], [0, 0]]], float)
     point = np.zeros((1, 4, 2))
-    assert quad_iou(line, line) == 0.0
-    assert quad_iou(point, line) == 0.0
+    assert quad_overlap(line, line) == 0.0
+    assert quad_overlap(point, line) == 0.0
 
 
-def test_iou_is_exact_for_more_pairs_than_one_block_holds() -> None:
+def test_the_overlap_is_exact_for_more_pairs_than_one_block_holds() -> None:
     """The pairs are worked off in blocks without losing or mixing any."""
     rng = np.random.default_rng(3)
     a = np.array([quad(*row) for row in rng.uniform(1, 60, (1300, 5))])
     b = np.array([quad(*row) for row in rng.uniform(1, 60, (1300, 5))])
     some = [0, 511, 512, 1024, 1299]
-    assert quad_iou(a, b)[some] == pytest.approx([iou(a[i], b[i]) for i in some], abs=1e-9)
-    assert quad_iou(a[:0], b[:0]).shape == (0,)
+    assert quad_overlap(a, b)[some] == pytest.approx([overlap(a[i], b[i]) for i in some], abs=1e-6)
+    assert quad_overlap(a[:0], b[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("tilt", [-44.0, -10.0, 0.0, 10.0, 44.0])
+def test_the_median_tilt_does_not_see_quarter_turns(tilt: float) -> None:
+    """Lines, and lines across them, have one tilt; a few others do not change it, not even around 45."""
+    angles = np.array([tilt, tilt + 90, tilt - 90, tilt + 1, tilt - 1, tilt + 30])
+    median = median_tilt(angles, np.array([9.0, 9.0, 9.0, 5.0, 5.0, 2.0]))
+    assert float(fold_quarter(np.array(median - tilt))) == pytest.approx(0.0, abs=1e-9)
+    assert -45.0 <= median < 45.0
+
+
+def test_the_median_tilt_weighs() -> None:
+    """One long line counts for more than many short ones."""
+    assert median_tilt(np.array([5.0, 0.0, 1.0]), np.array([9.0, 1.0, 1.0])) == pytest.approx(5.0)
+
+
+def test_edges_are_the_mean_of_opposite_ones() -> None:
+    """A corner that is cut off hardly turns a quad."""
+    cut = np.array([[[0, 2], [40, 0], [40, 10], [0, 10]]], float)
+    assert quad_edges(cut)[0].tolist() == [[40.0, -1.0], [0.0, 9.0]]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrdet.vision import nms
+from ocrdet.vision.geometry import quad_area
 from ocrdet.vision.nms import suppress_overlaps
 from tests.unit.vision.quads import iou, quad, rectangles, stack
 
@@ -24,11 +26,16 @@ scored = st.lists(
 
 
 def textbook(quads: NDArray[np.float64], scores: NDArray[np.float64], threshold: float) -> set[int]:
-    """The definition: best first, keep what overlaps nothing kept."""
+    """The definition: best first, keep what neither overlaps anything kept nor is a piece of it."""
+    shapes = [shapely.Polygon(corners) for corners in quads]
+    area = quad_area(quads)
     position = quads[:, [0, 0, 1, 1, 2, 2, 3, 3], [1, 0] * 4].tolist()
     kept: list[int] = []
-    for i in sorted(range(len(quads)), key=lambda i: (-scores[i], position[i])):
-        if all(iou(quads[i], quads[k]) <= threshold for k in kept):
+    for i in sorted(range(len(quads)), key=lambda i: (-scores[i], -area[i], position[i])):
+        pieces = [
+            shapes[i].intersection(shapes[k]).area >= 0.9 * area[i] and area[i] < 0.3 * area[k] for k in kept
+        ]
+        if not any(pieces) and all(iou(quads[i], quads[k]) <= threshold for k in kept):
             kept.append(i)
     return set(kept)
 
@@ -42,15 +49,47 @@ def test_what_stays_is_what_the_textbook_keeps(
     assert set(suppress_overlaps(quads, scores, threshold).tolist()) == textbook(quads, scores, threshold)
 
 
-@pytest.mark.parametrize("block", [1, 7, 50])
-def test_blocks_of_pairs_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    """However few pairs are looked at in one step, the same regions stay."""
+@pytest.mark.parametrize("name", ["_PAIR_BLOCK", "_CROWD_PAIRS", "_CROWD_HEAD", "_FEW_PAIRS"])
+@pytest.mark.parametrize("value", [1, 7, 50])
+def test_how_pairs_are_looked_at_does_not_change_the_result(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: int
+) -> None:
+    """In blocks or at once, the best settled first or not, bounded or exact: the same regions stay."""
     rng = np.random.default_rng(1)
-    quads, scores = stack(rng.uniform(1, 60, (60, 5)).tolist()), rng.random(60)
+    quads, scores = stack(rng.uniform(1, 60, (90, 5)).tolist()), rng.random(90)
     expected = suppress_overlaps(quads, scores, 0.2).tolist()
-    monkeypatch.setattr(nms, "_PAIR_BLOCK", block)
+    monkeypatch.setattr(nms, name, value)
     assert suppress_overlaps(quads, scores, 0.2).tolist() == expected
-    assert 1 < len(expected) < 60
+    assert 1 < len(expected) < 90
+
+
+def test_a_piece_of_a_region_is_dropped_though_its_iou_is_small() -> None:
+    """The dot of a headline's i, wholly inside it, is no region; a better one of the same size is."""
+    quads = np.stack([quad(100, 50, 180, 40), quad(60, 40, 12, 12)])
+    assert suppress_overlaps(quads, np.array([0.9, 0.8]), 0.3).tolist() == [0]
+    assert suppress_overlaps(quads, np.array([0.8, 0.9]), 0.3).tolist() == [1, 0]
+    assert suppress_overlaps(quads, np.array([0.9, 0.8]), 1.0).tolist() == [0, 1]
+
+
+def test_small_text_that_reaches_out_of_a_region_stays() -> None:
+    """A subtitle that overlaps a large title by half is text of its own."""
+    quads = np.stack([quad(100, 50, 180, 40), quad(100, 70, 60, 12)])
+    assert len(suppress_overlaps(quads, np.array([0.9, 0.8]), 0.3)) == 2
+
+
+def test_text_inside_a_hollow_region_stays() -> None:
+    """What a ring of text goes around is not part of it; the ring itself obeys the IoU threshold."""
+    quads = np.stack([quad(100, 100, 180, 180), quad(100, 100, 60, 20)])
+    scores, hollow = np.array([0.9, 0.8]), np.array([True, False])
+    assert suppress_overlaps(quads, scores, 0.3, hollow).tolist() == [0, 1]
+    assert suppress_overlaps(quads, scores, 0.02, hollow).tolist() == [0]
+
+
+def test_of_equal_scores_the_larger_region_stays() -> None:
+    """A region and a piece of it with the same score: the piece goes, wherever it lies."""
+    for x in (20, 180):
+        quads = np.stack([quad(x, 40, 12, 12), quad(100, 50, 190, 40)])
+        assert suppress_overlaps(quads, np.array([0.9, 0.9]), 0.3).tolist() == [1]
 
 
 @given(scored, st.randoms(use_true_random=False))
@@ -102,6 +141,13 @@ def test_a_dense_page_of_three_thousand_lines_stays_whole(turned: bool) -> None:
     quads = stack([(50 + 96 * (i % 30), 10 + 16 * (i // 30), 95, 18, 0.5) for i in number.tolist()])
     quads = quads[..., ::-1] if turned else quads
     assert len(suppress_overlaps(quads, np.linspace(0.5, 0.9, 3000), 0.3)) == 3000
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.9])
+def test_long_thin_regions_that_cross_all_stay(threshold: float) -> None:
+    """A star of a hundred rays: all overlap in the middle, none by much."""
+    star = stack([(400, 400, 780, 3, 1.8 * i) for i in range(100)])
+    assert len(suppress_overlaps(star, np.linspace(0.5, 0.9, 100), threshold)) == 100
 
 
 def test_a_thousand_copies_leave_the_best() -> None:

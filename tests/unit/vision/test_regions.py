@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def grown(x: float, y: float, width: float, height: float, degrees: float = 0.0) -> NDArray[np.float64]:
-    """The quad expected of a bar: through the centres of its outermost pixels, then grown back."""
-    width, height = width - 1, height - 1
+def grown(
+    x: float, y: float, width: float, height: float, degrees: float = 0.0, probability: float = 0.9
+) -> NDArray[np.float64]:
+    """The quad expected of a bar: where the map falls to the level, 0.7 pixels inward of that, grown back."""
+    crossing = (probability - THRESHOLDS.binary) / probability - 0.7
+    width, height = width - 1 + 2 * crossing, height - 1 + 2 * crossing
     distance = width * height * THRESHOLDS.unclip_ratio / (2 * (width + height))
     return quad(x, y, width + 2 * distance, height + 2 * distance, degrees)
 
@@ -32,11 +35,11 @@ def test_a_level_bar_gives_its_exact_quad() -> None:
     values = blank()
     values[50:60, 40:140] = 0.75
     (region,) = find_regions(place(values), THRESHOLDS).regions
-    assert np.array(region.quad) == pytest.approx(grown(90, 55, 100, 10), abs=0.01)
+    assert np.array(region.quad) == pytest.approx(grown(90, 55, 100, 10, probability=0.75), abs=0.01)
     assert (region.score, region.angle, region.line, region.polygon) == (0.75, 0.0, 0, None)
 
 
-@pytest.mark.parametrize("degrees", [-60, -20, -1, 3, 33, 70])
+@pytest.mark.parametrize("degrees", [-70, *range(-60, 75, 15), -1, 3, 70])
 def test_a_turned_bar_gives_its_quad_within_a_pixel(degrees: float) -> None:
     """Corners of turned bars are right to a pixel and a half, their angles to one degree."""
     values = blank(200, 200)
@@ -65,27 +68,57 @@ def test_padding_is_never_text() -> None:
     assert found.regions[0].box == pytest.approx((0, 4.02, 50, 24.98), abs=2.0)
 
 
-def test_dense_neighbouring_lines_all_stay_apart() -> None:
-    """Lines two pixels apart overlap after growing back, and still all of them stay at the default IoU."""
-    values = blank(300, 200)
+@pytest.mark.parametrize(
+    ("height", "gap", "ratio"), [(4, 1, 1.5), (7, 1, 1.5), (9, 2, 1.5), (9, 1, 1.2), (14, 2, 1.2)]
+)
+def test_dense_neighbouring_lines_all_stay_apart(height: int, gap: int, ratio: float) -> None:
+    """Lines a pixel or two apart overlap after growing back, and all of them stay at the default IoU."""
+    values = blank(300, 300)
     for line in range(16):
-        values[10 + 11 * line : 19 + 11 * line, 20:280] = 0.9
-    found = find_regions(place(values), THRESHOLDS)
+        top = 10 + (height + gap) * line
+        values[top : top + height, 20:280] = 0.9
+    found = find_regions(place(values), dataclasses.replace(THRESHOLDS, unclip_ratio=ratio))
     assert [region.line for region in found.regions] == list(range(16))
     tops = [region.quad[0][1] for region in found.regions]
     bottoms = [region.quad[3][1] for region in found.regions]
     assert all(bottom > top for bottom, top in zip(bottoms, tops[1:], strict=False))
 
 
-def test_overlapping_regions_are_settled_by_the_iou_threshold() -> None:
-    """Two halves of a broken line that grow over each other become one only where the threshold says so."""
+def count(values: NDArray[np.float32], iou: float) -> int:
+    """How many regions an IoU threshold leaves."""
+    return len(find_regions(place(values), dataclasses.replace(THRESHOLDS, iou=iou)).regions)
+
+
+def test_no_iou_threshold_joins_a_line_that_the_model_cut_in_two() -> None:
+    """Two halves beside each other hardly overlap: they stay two at any threshold."""
     values = blank()
-    values[30:60, 20:180] = 0.9
-    values[63:67, 20:180] = 0.8
-    assert len(find_regions(place(values), THRESHOLDS).regions) == 2
-    strict = dataclasses.replace(THRESHOLDS, iou=0.0)
-    (region,) = find_regions(place(values), strict).regions
-    assert region.score == pytest.approx(0.9)
+    values[50:60, 20:95] = 0.9
+    values[50:60, 99:180] = 0.9
+    assert [count(values, iou) for iou in (0.2, 0.25, 0.3, 0.4, 0.45, 0.9)] == [2] * 6
+
+
+def test_a_higher_iou_threshold_brings_back_a_line_that_a_close_one_covers() -> None:
+    """Large lines a pixel apart grow over a third of each other: the default drops one, 0.45 shows both."""
+    values = blank(260, 120)
+    values[40:52, 20:180] = 0.9
+    values[53:65, 20:180] = 0.8
+    assert [count(values, iou) for iou in (0.2, 0.3, 0.45)] == [1, 1, 2]
+
+
+def test_no_iou_threshold_splits_titles_that_the_model_merged() -> None:
+    """Two stacked titles that touch in the map are one shape: one region at any threshold."""
+    values = blank()
+    values[30:44, 20:180] = 0.9
+    values[44:58, 20:180] = 0.8
+    assert [count(values, iou) for iou in (0.2, 0.25, 0.3, 0.45)] == [1] * 4
+
+
+def test_a_lower_iou_threshold_drops_titles_that_stand_close() -> None:
+    """What 0.2 does to stacked titles: of two that stay apart at the default, it takes one away."""
+    values = blank()
+    values[30:39, 20:180] = 0.9
+    values[41:50, 20:180] = 0.8
+    assert [count(values, iou) for iou in (0.2, 0.3, 0.45)] == [1, 2, 2]
 
 
 def test_text_inside_a_frame_is_found_and_the_frame_is_not() -> None:
@@ -96,6 +129,25 @@ def test_text_inside_a_frame_is_found_and_the_frame_is_not() -> None:
     values[50:60, 60:140] = 0.9
     (region,) = find_regions(place(values), THRESHOLDS).regions
     assert np.array(region.quad) == pytest.approx(grown(100, 55, 80, 10), abs=0.01)
+
+
+def test_a_speck_in_the_margin_of_a_headline_is_no_region_of_its_own() -> None:
+    """What growing back covers whole, as the dot of a letter, belongs to what covers it."""
+    values = blank(260, 160)
+    values[60:100, 30:230] = 0.9
+    values[50:56, 60:66] = 0.8
+    (region,) = find_regions(place(values), THRESHOLDS).regions
+    assert region.score == pytest.approx(0.9)
+
+
+def test_small_clear_text_on_a_faint_ghost_stays() -> None:
+    """A large region that scores lower takes nothing away that lies in it."""
+    values = blank(260, 160)
+    values[20:140, 20:240] = 0.55
+    values[60:90, 80:180] = 0.0
+    values[70:80, 90:170] = 0.95
+    scores = [region.score for region in find_regions(place(values), THRESHOLDS).regions]
+    assert pytest.approx(0.95) in scores
 
 
 def test_a_map_without_text_has_no_regions() -> None:

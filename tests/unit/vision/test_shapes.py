@@ -38,8 +38,9 @@ def test_shapes_are_the_outer_contours_of_the_slower_tracer(
     mask = blobs(seed, width, height, level) > 0.5
     contours, tree = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     outer = [c for c, node in zip(contours, tree[0] if contours else [], strict=True) if node[3] < 0]
-    found, cut = find_shapes(mask, 10_000)
+    found, areas, cut = find_shapes(mask, 10_000)
     assert cut == 0
+    assert areas.tolist() == [cv2.contourArea(contour) for contour in found]
     # Lines one pixel wide enclose no area and may be missing; nothing else may be, and nothing may be added.
     assert all(hull in hulls(outer) for hull in hulls(found))
     assert all(hull in hulls(found) for hull in hulls([c for c in outer if cv2.contourArea(c) > 0]))
@@ -51,7 +52,7 @@ def test_holes_are_no_shapes_but_what_lies_in_them_is() -> None:
     mask[5:55, 5:75] = True
     mask[10:50, 10:70] = False
     mask[25:35, 20:60] = True
-    found, _ = find_shapes(mask, 100)
+    found, _, _ = find_shapes(mask, 100)
     assert sorted(tuple(cv2.boundingRect(shape)) for shape in found) == [(5, 5, 70, 50), (20, 25, 40, 10)]
 
 
@@ -60,8 +61,9 @@ def test_the_largest_candidates_are_kept_and_the_others_counted() -> None:
     mask = np.zeros((20, 200), bool)
     for i, size in enumerate([3, 9, 5, 7, 4]):
         mask[2 : 2 + size, 20 * i : 20 * i + size] = True
-    found, cut = find_shapes(mask, 2)
+    found, areas, cut = find_shapes(mask, 2)
     assert [cv2.boundingRect(shape)[2] for shape in found] == [9, 7]
+    assert areas.tolist() == [64.0, 36.0]
     assert cut == 3
 
 
@@ -71,16 +73,16 @@ def test_specks_and_single_lines_are_no_candidates() -> None:
     mask[1:60:2, 1:120:2] = True
     mask[75, 5:190] = True
     mask[62:70, 5:100] = True
-    found, cut = find_shapes(mask, 1)
+    found, _, cut = find_shapes(mask, 1)
     assert [cv2.boundingRect(shape) for shape in found] == [(5, 62, 95, 8)]
     assert cut == 0
 
 
 def test_an_empty_mask_gives_arrays_of_length_zero() -> None:
     """Nothing in, nothing out, at every step."""
-    found, cut = find_shapes(np.zeros((4, 5), bool), 10)
+    found, areas, cut = find_shapes(np.zeros((4, 5), bool), 10)
     rects = fit_rectangles(found)
-    assert (found, cut, rects.shape) == ([], 0, (0, 5))
+    assert (found, areas.tolist(), cut, rects.shape) == ([], [], 0, (0, 5))
     assert rectangle_corners(rects).shape == (0, 4, 2)
     assert mean_inside(np.zeros((4, 5), np.float32), rects).shape == (0,)
     assert unclip_distances(rects, 1.5).shape == (0,)
@@ -89,7 +91,7 @@ def test_an_empty_mask_gives_arrays_of_length_zero() -> None:
 @given(st.integers(0, 10_000))
 def test_rectangles_enclose_their_shapes_tightly(seed: int) -> None:
     """Corners computed from a rectangle contain every contour point, and its area is that of OpenCV's."""
-    found, _ = find_shapes(blobs(seed, 60, 50, 2.0) > 0.5, 100)
+    found, _, _ = find_shapes(blobs(seed, 60, 50, 2.0) > 0.5, 100)
     for contour, corners in zip(found, rectangle_corners(fit_rectangles(found)), strict=True):
         around = shapely.Polygon(corners)
         assert shapely.MultiPoint(contour[:, 0]).within(around.buffer(1e-3))
