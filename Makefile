@@ -25,7 +25,7 @@ help: ## list what can be typed (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  VARIANT=cpu, gpu or openvino (now: $(VARIANT)) chooses the engine; PYTHON=... the interpreter'
-	@echo '  EXTRAS="pdf eval" also installs what reads PDF files, and what ocrdet eval needs'
+	@echo '  EXTRAS="pdf eval" also installs what reads PDF files, and what ocrdet eval needs; it stays'
 
 install: ## set up .venv with the locked packages and the project
 	@set -- --venv .venv --variant $(VARIANT) --extras '$(EXTRAS)'; $(SET_UP)

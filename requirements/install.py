@@ -85,23 +85,25 @@ def main() -> int:
 
 
 def set_up(folder: Path, asked: str, extras: Sequence[str] = ()) -> None:
-    """Brings the environment in `folder` up to date and says what it does.
+    """Brings the environment in `folder` up to date and says what it does; extras it has, it keeps.
 
     Raises:
         SetUpError: A step could not be done.
     """
     variant, reason = choose_variant(asked)
+    found = read_stamp(folder)
+    # `make run EXTRAS=pdf`, then a plain `make demo`: the server under way goes on reading PDF files.
+    extras = sorted({*extras, *(found.extras if found else ())})
     locks = choose_locks(variant, extras)
     wanted = Stamp(
         folder=str(folder),
         python=platform.python_version(),
         variant=variant,
-        extras=sorted(set(extras)),
+        extras=extras,
         locks=[digest(lock) for lock in locks],
         project=digest(ROOT / "pyproject.toml"),
         packages=sorted(set().union(*map(locked_packages, locks))),
     )
-    found = read_stamp(folder)
     what = f"{variant} ({reason})" if reason else variant
     if wanted.extras:
         what += f" with {' and '.join(wanted.extras)}"

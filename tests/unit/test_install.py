@@ -87,20 +87,22 @@ def test_an_unknown_variant_or_extra_is_refused_with_the_known_ones(variant: str
         install.choose_locks(variant, extras)
 
 
-def test_other_extras_make_an_environment_out_of_date(
+def test_an_environment_keeps_its_extras_and_takes_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is installed is compared with what is asked for now, extras among it."""
+    """What is installed is compared with what is asked for now; extras that are there stay."""
     (tmp_path / f"lib/python{sys.version_info.major}.{sys.version_info.minor}").mkdir(parents=True)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").touch()
     commands: list[list[str]] = []
     monkeypatch.setattr(install, "call", lambda command, **_: commands.append(command))
     monkeypatch.setattr(install, "prepare_pip", lambda *_, **__: ["pip"])
-    for extras in (["pdf"], ["pdf"], []):
+    for extras in (["pdf"], ["pdf"], [], ["eval"]):
         install.set_up(tmp_path, "cpu", extras)
-    assert capsys.readouterr().out.count("is up to date for cpu with pdf") == 1
-    assert [sum(word.endswith("pdf.lock") for word in command) for command in commands] == [1, 0, 0, 0]
+    said = capsys.readouterr().out
+    assert said.count("is up to date for cpu with pdf") == 2
+    assert "for cpu with eval and pdf" in said
+    assert [sum(word.endswith("pdf.lock") for word in command) for command in commands] == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,26 +71,24 @@ class PageOptions:
             InvalidParameter: A page is asked for that is not there.
             ImageTooLarge: Too many are asked for.
         """
-        chosen: set[int] = set(range(count)) if self.pages is None else set()
-        for part in re.split(",", self.pages or ""):
+        chosen = bytearray(count)  # a mark for each page: a PDF may say that it has a million
+        for part in (self.pages or "1-").split(","):
             first, dash, last = part.partition("-")
-            if first:
-                low, high = int(first), int(last or (count if dash else first))
-                if not low <= high <= count:
-                    raise InvalidParameter(
-                        f"pages={part} is no part of a document of {count} pages.",
-                        field="pages",
-                        maximum=count,
-                    )
-                chosen.update(range(low - 1, high))
-        if len(chosen) > most:
+            low, high = int(first), int(last or (count if dash else first))
+            if not low <= high <= count:
+                raise InvalidParameter(
+                    f"pages={part} is no part of a document of {count} pages.", field="pages", maximum=count
+                )
+            chosen[low - 1 : high] = b"\1" * (high - low + 1)
+        asked = chosen.count(1)
+        if asked > most:
             raise ImageTooLarge(
-                f"{len(chosen)} pages were asked for; at most {most} are read at a time. Choose fewer, e.g. "
+                f"{asked} pages were asked for; at most {most} are read at a time. Choose fewer, e.g. "
                 f"pages=1-{most}.",
-                pages=len(chosen),
+                pages=asked,
                 limit=most,
             )
-        return sorted(chosen)
+        return [page for page, mark in enumerate(chosen) if mark]
 
 
 def size_in_pixels(width_pt: float, height_pt: float, dpi: int) -> tuple[int, int]:

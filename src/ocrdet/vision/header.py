@@ -49,24 +49,24 @@ _FOREIGN = {
     ),
     "a JPEG XL": re.compile(rb"\xff\x0a|\0{3}\x0cJXL "),
     "a video": re.compile(rb".{4}ftyp|\x1a\x45\xdf\xa3|RIFF.{4}AVI ", re.DOTALL),
-    "an icon (ICO)": re.compile(rb"\0\0[\x01\x02]\0"),
+    "an icon (ICO)": re.compile(rb"\0\0[\x01\x02]\0(?!\0\0)"),  # else a Targa
     "a Photoshop file": re.compile(rb"8BPS"),
     "a Netpbm image": re.compile(rb"P[1-7]\s"),
     "PostScript": re.compile(rb"%!PS"),
     "a ZIP archive or an office document": re.compile(rb"PK\x03\x04"),
     "gzip-compressed": re.compile(rb"\x1f\x8b"),
-    "an SVG, a drawing without pixels; export it as PNG": re.compile(
-        rb"(\xef\xbb\xbf)?\s*<(svg|\?xml.{,1000}<svg)", re.DOTALL
-    ),
     "HTML": re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html)", re.IGNORECASE),
+    "an SVG, a drawing without pixels; export it as PNG": re.compile(
+        rb"(\xef\xbb\xbf)?\s*<(svg|[?!].{,1000}<svg)", re.DOTALL
+    ),
     "XML": re.compile(rb"(\xef\xbb\xbf)?\s*<\?xml"),
     "a data: URI; send the bytes it encodes, or the URI in a JSON body": re.compile(rb"\s*data:"),
     "base64 text; send the bytes it encodes, or the text in a JSON body": re.compile(
         rb"/9j/|iVBORw0KGgo|UklGR|R0lGOD|SUkq|TU0AK|Qk[0-9]"
     ),
-    "JSON": re.compile(rb"(\xef\xbb\xbf)?\s*[{\[]"),
+    "JSON": re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[)'),
     "a form; send it as multipart/form-data": re.compile(rb"--[^\r\n]{1,70}\r\nContent-", re.IGNORECASE),
-    "text": re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]{16}"),
+    "text": re.compile(rb"[\t\r\n\x20-\x7e\x80-\xf4]{16}"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAX_SEGMENTS = 65_536  # ten times what the longest extended XMP takes
-_MAX_SCANS = 100  # every scan of a progressive JPEG walks the whole picture; encoders write about ten
+_MAX_SCANS = 100  # every scan walks the whole picture; encoders write about ten
 
 _MAX_MARKERS = 65_536  # looked at inside the scans, for signs of damage
 
 _EOI, _SOS, _EXIF, _APP2 = 0xD9, 0xDA, 0xE1, 0xE2
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PROGRESSIVE_MARKERS = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 _RESTART_MARKERS = range(0xD0, 0xD8)
 # What may stand between two scans: tables, the restart interval, the number of lines, metadata.
 _SEGMENT_MARKERS = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE})
+_AFTER_SCAN = re.compile(b"\xff[%s]" % re.escape(bytes({*_SEGMENT_MARKERS, _EOI})))
 _METADATA_MARKERS = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})  # not JFIF (0xE0), not Adobe (0xEE)
 _JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
@@ -65,15 +66,25 @@ def require_whole_jpeg(data: bytes) -> None:
         TruncatedImage: No end marker behind the first scan.
         CorruptImage: More scans than any encoder writes.
     """
-    progressive, scan = False, 0
-    for marker, start, _ in _jpeg_segments(data):
-        progressive = progressive or marker in _PROGRESSIVE_MARKERS
-        scan = start
+    *_, (_, scan, position) = _jpeg_segments(data)
     # Inside scan data 0xFF is escaped, so this is no accident; thumbnails' end markers lie before the scan.
     if data.rfind(b"\xff\xd9") < scan:
         raise TruncatedImage("The JPEG ends before its end marker; upload the whole file.")
-    if progressive and data.count(b"\xff\xda", scan) > _MAX_SCANS:
-        raise CorruptImage(f"The JPEG has more than {_MAX_SCANS} scans; export it again.")
+    if data.count(b"\xff\xda", scan) > _MAX_SCANS:  # in a thumbnail or behind the end they do no harm
+        _require_few_scans(data, position)
+
+
+def _require_few_scans(data: bytes, position: int) -> None:
+    scans = 1
+    for _ in range(_MAX_SEGMENTS):
+        found = _AFTER_SCAN.search(data, position)
+        if found is None or data[found.end() - 1] == _EOI:
+            return
+        scans += data[found.end() - 1] == _SOS
+        if scans > _MAX_SCANS:
+            raise CorruptImage(f"The JPEG has more than {_MAX_SCANS} scans; export it again.")
+        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
+    raise CorruptImage(f"The JPEG has more than {_MAX_SEGMENTS} segments between its scans.")
 
 
 def has_damaged_scans(data: bytes) -> bool:

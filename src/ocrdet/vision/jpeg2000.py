@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAX_SEGMENTS = 200_000  # three for each of as many tiles as fit into 65 million pixels
-_MAX_COMPONENTS = 4
 _MAX_BITS = 16
 # OpenJPEG keeps about 9 KB for each tile, 100 bytes for each block and precinct, and counters for each layer.
 _MIN_TILE_PIXELS = 1024

@@ -68,6 +68,12 @@ def test_too_many_pages_are_refused_unless_fewer_are_chosen() -> None:
     assert len(read(pages="101-300").select(300, 200)) == 200
 
 
+def test_pages_that_a_pdf_only_claims_to_have_cost_little() -> None:
+    """A hundred lists of a million pages are a hundred strokes over the same marks."""
+    with pytest.raises(ImageTooLarge, match="1000000 pages were asked for"):
+        read(pages=",".join(["1-"] * 100)).select(1_000_000, 200)
+
+
 @pytest.mark.parametrize("dpi", [71, 601, "150.5", "x", True])
 def test_the_dpi_has_its_range(dpi: object) -> None:
     """Named in the sentence."""

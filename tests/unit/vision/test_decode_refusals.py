@@ -69,12 +69,21 @@ def test_damaged_data_are_corrupt() -> None:
         read(bytes(data))
 
 
-def test_a_jpeg_of_endless_scans_is_corrupt() -> None:
+@pytest.mark.parametrize("progressive", [True, False])
+@pytest.mark.parametrize("comment", [b"", b"\xff\xfe\0\4\xff\xd9"], ids=["plain", "with an end in a comment"])
+def test_a_jpeg_of_endless_scans_is_corrupt(comment: bytes, *, progressive: bool) -> None:
     """A thousand scans over one picture would keep a core busy; no encoder writes them."""
-    whole = save(picture(), "jpeg", progressive=True)
+    whole = save(picture(), "jpeg", progressive=progressive)
     scan = whole.rindex(b"\xff\xda")
     with pytest.raises(CorruptImage, match="100 scans"):
-        read(whole[:-2] + whole[scan:-2] * 1000 + b"\xff\xd9")
+        read(whole[:-2] + comment + whole[scan:-2] * 1000 + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("progressive", [True, False])
+def test_scans_behind_the_end_of_a_jpeg_do_not_count(*, progressive: bool) -> None:
+    """Nothing reads them: other pictures, and bytes that only look like scans."""
+    whole = save(picture(), "jpeg", progressive=progressive)
+    assert (read(whole + b"\xff\xda\0\2" * 1000).pixels == read(whole).pixels).all()
 
 
 @pytest.mark.parametrize("name", ["png", "webp", "bmp", "tiff"])

@@ -111,6 +111,72 @@ def test_an_avif_without_one_of_its_boxes_is_refused(box: bytes) -> None:
         read_header(STILL.replace(box, b"free"))
 
 
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _avif(
+    items: int, extents: list[tuple[int, int]], *, references: bytes = b"", coded: bytes = b"\x12\0"
+) -> bytes:
+    """An AVIF whose items all have the same extents, counted from the beginning of what is coded."""
+    numbers = range(1, items + 1)
+
+    def meta(base: int) -> bytes:
+        kinds = (_box(b"infe", b"\2\0\0\0" + struct.pack(">HH4sx", n, 0, b"av01")) for n in numbers)
+        places = b"".join(struct.pack(">II", base + at, size) for at, size in extents)
+        located = (struct.pack(">HHH", n, 0, len(extents)) + places for n in numbers)
+        owned = (struct.pack(">HBBB", n, 2, 1, 2) for n in numbers)
+        properties = _box(b"ispe", struct.pack(">4xII", 8, 8)) + _box(b"av1C", b"\x81\0\x0c\0")
+        boxes = (
+            _box(b"pitm", struct.pack(">4xH", 1)),
+            _box(b"iinf", struct.pack(">4xH", items) + b"".join(kinds)),
+            _box(b"iloc", struct.pack(">4xHH", 0x4400, items) + b"".join(located)),
+            _box(
+                b"iprp",
+                _box(b"ipco", properties) + _box(b"ipma", struct.pack(">4xI", items) + b"".join(owned)),
+            ),
+            _box(b"iref", bytes(4) + references),
+        )
+        return _box(b"ftyp", b"avif\0\0\0\0") + _box(b"meta", bytes(4) + b"".join(boxes))
+
+    return meta(len(meta(0)) + 8) + _box(b"mdat", coded)
+
+
+def _auxiliary(source: int, *targets: int) -> bytes:
+    return _box(b"auxl", struct.pack(f">HH{len(targets)}H", source, len(targets), *targets))
+
+
+@pytest.mark.parametrize(
+    ("avif", "words"),
+    [
+        (_avif(9, [(0, 2)] * 2000), "2048 items or parts"),
+        (_avif(1, [], references=_auxiliary(2, *range(1, 1001)) * 9), "2048 items or parts"),
+        (_avif(1, [(0, 30_000)] * 2000, coded=bytes(30_000)), "lie over each other"),
+        (
+            _avif(
+                900,
+                [(0, 30_000)],
+                references=b"".join(_auxiliary(n + 1, n) for n in range(1, 900)),
+                coded=b"\x12\0" + b"\x32\xac\xea\1" + bytes(29_996),
+            ),
+            "lie over each other",
+        ),
+        (_avif(1, [(0, 9000)], coded=b"\x12\0" * 4500), "units"),
+    ],
+    ids=["extents", "references", "extents of one item", "items on each other", "units"],
+)
+def test_an_avif_that_only_keeps_its_reader_busy_is_refused(avif: bytes, words: str) -> None:
+    """A few kilobytes of tables can point at the same bytes millions of times."""
+    with pytest.raises(CorruptImage, match=words):
+        read_avif(avif)
+
+
+def test_equal_tiles_of_an_avif_may_share_their_bytes() -> None:
+    """As encoders write them."""
+    tiles = _box(b"dimg", struct.pack(">HH8H", 1, 8, *range(2, 10)))
+    assert read_avif(_avif(9, [(0, 2)], references=tiles)).width == 8
+
+
 def test_endless_boxes_are_given_up() -> None:
     """As is one that is smaller than its own head."""
     with pytest.raises(CorruptImage, match="more than"):
