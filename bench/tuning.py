@@ -42,10 +42,12 @@ MODEL = "ppocrv6-det-small"
 ONE_PASS = 800 * 800
 READABLE_PX = 8.0  # the default of a manifest
 INSIDE = [[800, 800], [800, 608], [608, 800], [800, 480], [480, 800], [800, 320], [320, 800]]
+LARGER_PAGES = [[800, 800], [928, 672], [672, 928], [1024, 512], [736, 1280], [800, 320], [320, 800]]
 VARIANTS: dict[str, dict[str, Any]] = {
     "as shipped": {},
     "one square of 800x800": {"shapes": [[800, 800]]},
     "rectangles inside 800x800": {"shapes": INSIDE},
+    "pages in 928x672": {"shapes": LARGER_PAGES},
     "every pixel, in tiles (fit=tile)": {"fit": "tile"},
     "enlarge small images at most 1x": {"max_upscale": 1.0},
     "enlarge small images at most 1.5x": {"max_upscale": 1.5},

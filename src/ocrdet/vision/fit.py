@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 HALVE_UP_TO_SCALE = 0.5
 # What a JPEG decoder can leave out.
 REDUCTIONS = (8, 4, 2)
-# A shape this much below the best scale is as good, and often much cheaper.
-NEARLY_BEST = 0.9
+# A shape with this part of the best scale is as good, measured in hmean, and often much cheaper.
+NEARLY_BEST = 0.8
 # `auto`, measured in docs/fit.md. A long picture is read as a row of pages of this aspect ...
 PAGE_ASPECT = 2.0
 # ... a large one at no less than this scale ...

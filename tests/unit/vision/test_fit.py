@@ -84,7 +84,7 @@ def test_no_point_of_the_model_lies_outside_the_image(
 def test_letterbox_takes_the_cheapest_shape_that_is_nearly_the_best(
     width: int, height: int, shapes: list[Shape], max_upscale: float
 ) -> None:
-    """No shape shows the image more than a tenth larger, and none that shows it as large has fewer pixels."""
+    """No shape shows the image much larger, and none that shows it as large has fewer pixels."""
     shape, _, _ = plan(width, height, shapes=tuple(shapes), max_upscale=max_upscale, mode="letterbox")
 
     def scale(candidate: Shape) -> float:
