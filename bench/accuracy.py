@@ -93,7 +93,7 @@ The images are not part of the project, their licences do not allow that. The co
 FOOTER = """
 ## What keeps funsd_lines and icdar2015 from more
 
-**funsd_lines** stays at 0.82 to 0.83, with a tolerant precision and recall of 0.99: nearly every letter is found,
+**funsd_lines** stays at 0.82, with a tolerant precision and recall of 0.99: nearly every letter is found,
 nearly nothing else is. What is counted as wrong is how the labels cut the lines. Of 240 labels of forms
 that were missed, 187 lie in a region that spans several of them, side by side, half of them less than half
 a line's height apart: a caption and its value, words of one phrase labelled one by one. Where no gap shows,
