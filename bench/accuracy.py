@@ -96,17 +96,18 @@ The images are not part of the project, their licences do not allow that. The co
 FOOTER = """
 ## What keeps funsd_lines from more
 
-Nearly every letter is found and nearly nothing else is: tolerant precision and recall are 0.99. What counts as
-wrong is how the labels cut the lines. Of 250 labels that were missed, 183 lie in a region that spans several
-labels side by side, half of them less than 0.41 of their height apart: a caption and its value, words of one
-phrase labelled one by one. Gaps as wide stand inside of other labels, so that no gap tells where to cut. 52
-are alone in their region, which has another size or slope: labels are upright rectangles, and a tight quad of
-a sloping line has an IoU below 0.5 with one. 12 are cut in pieces, and 3 are not seen at all.
+Nearly every letter is found and nearly nothing else is: tolerant precision and recall are 0.99. What
+counts as wrong is how the labels cut the lines. Of 250 labels that were missed, 183 lie in a region that
+spans several labels side by side, half of them less than 0.41 of their height apart: a caption and its
+value, words of one phrase labelled one by one. Gaps as wide stand inside of other labels, so that no gap
+tells where to cut. 52 are alone in their region, which has another size or slope: labels are upright
+rectangles, and a tight quad of a sloping line has an IoU below 0.5 with one. 12 are cut in pieces, and 3
+are not seen at all.
 
     python -m bench.misses --data DATA/funsd_lines
 
-This drawn form is labelled in that way; all of it is found. The same regions held against labels that follow
-the lines have an hmean of 1.
+This drawn form is labelled in that way; all of it is found. The same regions held against labels that
+follow the lines have an hmean of 1.
 
 ![A form whose regions are right but count as wrong](images/labels-by-field.jpg)
 
