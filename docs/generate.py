@@ -135,12 +135,17 @@ def command_sections(parser: argparse.ArgumentParser) -> Iterator[str]:
     positionals = [action for action in options if not action.option_strings]
     usage = [parser.prog, *(["[OPTIONS]"] if len(options) > len(positionals) else [])]
     usage += [
-        f"{action.metavar}..." if action.nargs == "+" else str(action.metavar) for action in positionals
+        {"+": f"{action.metavar}...", "*": f"[{action.metavar}...]"}.get(
+            str(action.nargs), str(action.metavar)
+        )
+        for action in positionals
     ]
     usage += [str(action.metavar) + " ..." for action in children]
     yield f"\n## {parser.prog}\n\n    {' '.join(usage)}\n\n{parser.description or ''}\n"
     if options:
-        rows = [(f"`{' '.join(_spelled(action))}`", action.help or "") for action in options]
+        rows = [
+            (f"`{' '.join(_spelled(action))}`", (action.help or "").replace("%%", "%")) for action in options
+        ]
         yield "\n" + table(("Argument", "Meaning"), rows)
     if parser.prog == "ocrdet serve":
         yield "\nEvery variable of [settings.md](settings.md) is read from the environment.\n"

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ocrdet import __version__
-from ocrdet.cli import detect, doctor, models, serve
+from ocrdet.cli import bench, detect, doctor, models, serve
 from ocrdet.cli import eval as evaluate
 from ocrdet.errors import (
     ChecksumMismatch,
@@ -65,6 +65,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ocrdet {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (serve, detect, doctor, evaluate, models):
+    for command in (serve, detect, doctor, evaluate, bench, models):
         command.add_command(commands)
     return parser

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocrdet import __version__
 from ocrdet.api.options import read_options
-from ocrdet.cli.flags import add_detect_flags, given_options, positive
+from ocrdet.cli.flags import add_detect_flags, given_options, positive, read_api_key
 from ocrdet.cli.progress import show_progress
 from ocrdet.cli.sources import SUFFIXES
 from ocrdet.errors import ConfigurationError, InvalidParameter
@@ -152,12 +152,7 @@ def _open_server(arguments: Namespace, given: Mapping[str, str]) -> Iterator[Pre
 
     if arguments.model is not None:
         raise InvalidParameter("--model is for detecting here; the server of --url has a model of its own.")
-    key = None
-    if arguments.api_key_file is not None:
-        try:
-            key = arguments.api_key_file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{arguments.api_key_file} cannot be read: {error}.") from error
+    key = read_api_key(arguments.api_key_file)
     with contextlib.closing(Server(arguments.url, given, key)) as server:
         yield server
 

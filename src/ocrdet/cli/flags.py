@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
 from ocrdet.api.options import OPTIONS
+from ocrdet.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
 
 # What the command line leaves to other means: here pictures are drawn into a folder.
 NO_FLAG = "output"
@@ -20,9 +23,11 @@ def add_detect_flags(parser: argparse.ArgumentParser, *, without: Collection[str
 
     Args:
         parser: Of the command.
-        without: Options that the command decides itself.
+        without: Options that the command decides itself, or `model`.
     """
-    parser.add_argument("--model", help="built-in name, model folder or .onnx file (default: OCRDET_MODEL)")
+    if "model" not in without:
+        about = "built-in name, model folder or .onnx file (default: OCRDET_MODEL)"
+        parser.add_argument("--model", help=about)
     for option in OPTIONS.values():
         if option.name == NO_FLAG or option.name in without:
             continue
@@ -50,3 +55,60 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be a whole number of at least 1")
     return number
+
+
+def amount(text: str) -> float:
+    """A number of at least 0, for argparse.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError("must be a number, at least 0")
+    return number
+
+
+def more_than_nothing(text: str) -> float:
+    """A number above 0, for argparse.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    if not (number := amount(text)):
+        raise argparse.ArgumentTypeError("must be a number above 0")
+    return number
+
+
+def read_api_key(path: Path | None) -> str | None:
+    """The key in a file; None without a file.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}.") from error
+
+
+def allow_mixed(parser: argparse.ArgumentParser) -> None:
+    """Let positional arguments stand on both sides of flags, as Python 3.13 does by itself."""
+    plain = parser.parse_known_args
+
+    def parse_mixed(
+        args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> tuple[Namespace, list[str]]:
+        # The mixed parsing is made of two plain ones.
+        parser.parse_known_args = plain  # type: ignore[method-assign]
+        try:
+            return parser.parse_known_intermixed_args(args, namespace)
+        finally:
+            parser.parse_known_args = parse_mixed  # type: ignore[method-assign,assignment]
+
+    parser.parse_known_args = parse_mixed  # type: ignore[method-assign,assignment]

@@ -39,7 +39,7 @@ class Server:
             InvalidParameter: This is no URL of a server.
         """
         self._url = url
-        self._connect, self._prefix = _read_url(url)
+        self._connect, self._prefix = read_url(url)
         self._query = urlencode({**options, "coordinates": "stored"})
         self._headers = {"Content-Type": "application/octet-stream"}
         if api_key:
@@ -120,7 +120,7 @@ class Server:
         return response, response.read()
 
 
-def _read_url(url: str) -> tuple[Callable[[], http.client.HTTPConnection], str]:
+def read_url(url: str) -> tuple[Callable[[], http.client.HTTPConnection], str]:
     """What makes a connection to the server there, and what stands before its paths.
 
     Raises:
