@@ -6,20 +6,22 @@ Everything is serialised straight to bytes: a framework's encoder takes millisec
 from __future__ import annotations
 
 import dataclasses
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic_core import to_json
+from pydantic_core import SchemaSerializer, core_schema, to_json
 
 from ocrdet.vision.draw import draw_regions, encode_image
-from ocrdet.vision.geometry import displayed_to_stored, quad_angle
+from ocrdet.vision.geometry import displayed_to_stored, quad_angle, quads_as_values
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
     from ocrdet.options import DetectOptions
-    from ocrdet.values import DecodedImage, Detection, ImageHeader
+    from ocrdet.values import DecodedImage, Detection, ImageHeader, Polygon
 
 JSON_MEDIA_TYPE = "application/json"
 ImageFormat = Literal["png", "jpeg"]
@@ -33,9 +35,24 @@ HALF_TURN = 180.0
 MIRRORED = frozenset({2, 4, 5, 7})
 
 
+# Told what regions are made of, the serialiser takes a fifth less time than when it finds out.
+_NUMBER = core_schema.float_schema()
+_QUAD = core_schema.tuple_schema([core_schema.tuple_schema([_NUMBER, _NUMBER])] * 4)
+_COLUMNS = {"quad": _QUAD, "box": core_schema.list_schema(_NUMBER), "score": _NUMBER, "angle": _NUMBER}
+
+
+def _record(fields: Mapping[str, core_schema.CoreSchema]) -> core_schema.TypedDictSchema:
+    """A dictionary with these fields among others."""
+    typed = {name: core_schema.typed_dict_field(field) for name, field in fields.items()}
+    return core_schema.typed_dict_schema(typed, extra_behavior="allow")
+
+
+_ANSWER = SchemaSerializer(_record({"regions": core_schema.list_schema(_record(_COLUMNS))}))
+
+
 def detection_json(detection: Detection, options: DetectOptions, request_id: str) -> bytes:
     """The documented answer of `/detect`."""
-    return to_json(detection_dict(detection, options, request_id))
+    return _ANSWER.to_json(detection_dict(detection, options, request_id), warnings=False)
 
 
 def detection_dict(detection: Detection, options: DetectOptions, request_id: str) -> dict[str, object]:
@@ -93,30 +110,34 @@ def _regions(detection: Detection, options: DetectOptions) -> list[dict[str, obj
     regions = detection.regions
     if not regions:
         return []
-    # Arrays for all regions at once: rounding number by number takes longer than everything else here.
-    coordinates = chain.from_iterable(chain.from_iterable(region.quad for region in regions))
-    quads = np.fromiter(coordinates, np.float64, 8 * len(regions)).reshape(-1, 4, 2)
-    angles = np.array([region.angle for region in regions])
+    # Columns for all regions at once: rounding number by number takes longer than everything else here.
+    found, scores, angles, lines, _ = zip(*regions, strict=True)
+    given = quads = _flat(found).reshape(-1, 4, 2)
+    turns = np.array(angles)
     if options.coordinates == "stored":
         quads = _stored_quads(quads, detection.header)
-        angles = quad_angle(quads)
+        turns = quad_angle(quads)
     quads = _scaled(quads, detection.header, options)
-    first, second, third, fourth = quads.transpose(1, 0, 2)
-    low = np.minimum(np.minimum(first, second), np.minimum(third, fourth))
-    high = np.maximum(np.maximum(first, second), np.maximum(third, fourth))
-    boxes = np.concatenate([low, high], axis=1)
-    scores = np.round([region.score for region in regions], SCORE_DIGITS)
-    angles = np.round(angles, ANGLE_DIGITS) + 0.0  # -0.0 becomes 0.0
-    angles[angles == -HALF_TURN] = HALF_TURN  # the same direction
-    columns = (quads.tolist(), boxes.tolist(), scores.tolist(), angles.tolist())
+    corners = np.ascontiguousarray(quads.transpose(1, 2, 0))
+    boxes = np.concatenate([corners.min(axis=0), corners.max(axis=0)]).T
+    turns = np.round(turns, ANGLE_DIGITS) + 0.0  # -0.0 becomes 0.0
+    turns[turns == -HALF_TURN] = HALF_TURN  # the same direction
+    if not np.array_equal(quads, given):  # else they are there already: a tenth of the answer's time
+        found = tuple(quads_as_values(quads))
+    columns = (found, boxes.tolist(), np.round(scores, SCORE_DIGITS).tolist(), turns.tolist(), lines)
     rows: list[dict[str, object]] = [
-        {"quad": quad, "box": box, "score": score, "angle": angle, "line": region.line}
-        for region, quad, box, score, angle in zip(regions, *columns, strict=True)
+        {"quad": quad, "box": box, "score": score, "angle": angle, "line": line}
+        for quad, box, score, angle, line in zip(*columns, strict=True)
     ]
     if options.polygons:
-        for row, region in zip(rows, regions, strict=True):
-            row["polygon"] = _polygon(np.array(region.polygon or region.quad, np.float64), detection, options)
+        for row, polygon in zip(rows, _polygons(detection, options), strict=True):
+            row["polygon"] = polygon
     return rows
+
+
+def _flat(outlines: Iterable[Polygon]) -> NDArray[np.float64]:
+    """The coordinates of all points of outlines, one after the other."""
+    return np.fromiter(chain.from_iterable(chain.from_iterable(outlines)), np.float64)
 
 
 def _stored_quads(quads: NDArray[np.float64], header: ImageHeader) -> NDArray[np.float64]:
@@ -128,13 +149,16 @@ def _stored_quads(quads: NDArray[np.float64], header: ImageHeader) -> NDArray[np
     return stored[:, [1, 0, 3, 2]] if header.orientation in MIRRORED else stored
 
 
-def _polygon(points: NDArray[np.float64], detection: Detection, options: DetectOptions) -> list[list[float]]:
+def _polygons(detection: Detection, options: DetectOptions) -> list[list[list[float]]]:
+    """The outline of each region, clockwise: its quad where it has none."""
+    outlines = [region.polygon or region.quad for region in detection.regions]
+    points, step = _flat(outlines).reshape(-1, 2), 1
     if options.coordinates == "stored":
         points = displayed_to_stored(points, detection.header)
-        if detection.header.orientation in MIRRORED:
-            points = points[::-1]
-    outline: list[list[float]] = _scaled(points, detection.header, options).tolist()
-    return outline
+        step = -1 if detection.header.orientation in MIRRORED else 1
+    numbers = _scaled(points, detection.header, options).tolist()
+    ends = accumulate(map(len, outlines))
+    return [numbers[end - len(outline) : end][::step] for outline, end in zip(outlines, ends, strict=True)]
 
 
 def _scaled(points: NDArray[np.float64], header: ImageHeader, options: DetectOptions) -> NDArray[np.float64]:

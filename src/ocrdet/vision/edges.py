@@ -7,6 +7,8 @@ the threshold. What reads the text next wants the same box for the same text.
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
 from typing import TYPE_CHECKING
 
 import cv2
@@ -34,9 +36,11 @@ _USUAL_CROSSING_PX = 0.7
 _SAMPLE_PX = 2.0
 _MAX_SAMPLES = 64
 
-# OpenCV interpolates many points as an image of points, and no image whose sides are longer than this.
-_REMAP_COLUMNS = 1024
+# OpenCV interpolates no image whose sides are longer than this.
 _REMAP_LIMIT = 32_766
+# So many points of edges at a time: more would not stay inside the processor's cache, and where the system
+# has to give memory for 40,000 at once, that alone takes longer than the work.
+_BLOCK = 16_384
 
 
 def settle_tilts(contours: Sequence[MatLike], rects: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,13 +56,14 @@ def settle_tilts(contours: Sequence[MatLike], rects: NDArray[np.float64]) -> NDA
     tilt = _common_tilt(rects)
     if tilt is None or not contours:
         return rects
-    counts = np.array([len(contour) for contour in contours])
+    counts = np.fromiter(map(len, contours), np.intp)
     starts = np.cumsum(counts) - counts
     cos, sin = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
     points = np.concatenate(contours)[:, 0] @ np.array([[cos, -sin], [sin, cos]])
     low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
     middle = (low + high) / 2.0 @ np.array([[cos, sin], [-sin, cos]])
-    turned = np.column_stack([middle, high - low, np.full(len(rects), tilt)])
+    turned = np.empty_like(rects)
+    turned[:, :2], turned[:, 2:4], turned[:, 4] = middle, high - low, tilt
     # Counted in whole pixels: between the centres of its pixels a thin shape has hardly any area.
     sizes, smallest = ((each[:, 2] + 1.0) * (each[:, 3] + 1.0) for each in (turned, rects))
     cheap = sizes <= _LEEWAY * smallest
@@ -83,24 +88,29 @@ def refine_edges(
     """
     if len(rects) == 0 or max(values.shape) > _REMAP_LIMIT:
         return rects
-    turns = np.radians(rects[:, 4])
+    x, y, width, height, degrees = np.ascontiguousarray(rects.T)
+    turns = np.radians(degrees)
     cos, sin = np.cos(turns), np.sin(turns)
-    # The edges right, left, bottom and top of each rectangle, (4, N): where they look, how far they are from
-    # its centre, and half of their length.
-    ahead_x, ahead_y = np.array([cos, -cos, -sin, sin]), np.array([sin, -sin, cos, -cos])
-    depth, half = rects.T[[2, 2, 3, 3]] / 2.0, rects.T[[3, 3, 2, 2]] / 2.0
+    # Edges come in pairs, right with left and bottom with top, (2, N): where the first of each looks, how far
+    # both are from the centre, and half of their length.
+    out_x, out_y = np.array([cos, -sin]), np.array([sin, cos])
+    depth, half = np.array([width, height]) / 2.0, np.array([height, width]) / 2.0
     samples = np.minimum(np.maximum(half * (2.0 / _SAMPLE_PX), 2), _MAX_SAMPLES).astype(np.intp) + 1
     step = 2.0 * half / (samples - 1)
-    middle_x, middle_y = rects[:, 0] + ahead_x * depth, rects[:, 1] + ahead_y * depth
-    edges = np.array([middle_x, -ahead_y * step, middle_y, ahead_x * step, ahead_x, ahead_y], np.float32)
-    on, beyond = _highest(values, edges.reshape(6, -1), samples.ravel()).reshape(2, 4, -1)
+    far_x, far_y = out_x * depth, out_y * depth
+    pairs = np.array(
+        [x + far_x, x - far_x, y + far_y, y - far_y, -out_y * step, out_x * step, out_x, out_y], np.float32
+    )
+    on, beyond = _highest(values, pairs.reshape(8, -1), samples.ravel())
     crossed = (on > level) & (beyond <= level)
     crossing = np.divide(on - level, on - beyond, out=np.full(on.shape, _USUAL_CROSSING_PX), where=crossed)
     moved = crossing - _USUAL_CROSSING_PX
+    (right, bottom), (left, top) = moved.reshape(2, 2, -1)
     refined = rects.copy()
-    refined[:, 0] += (ahead_x * moved).sum(axis=0) / 2.0
-    refined[:, 1] += (ahead_y * moved).sum(axis=0) / 2.0
-    refined[:, 2:4] += (moved[0::2] + moved[1::2]).T
+    refined[:, 0] += (cos * right - cos * left - sin * bottom + sin * top) / 2.0
+    refined[:, 1] += (sin * right - sin * left + cos * bottom - cos * top) / 2.0
+    refined[:, 2] += right + left
+    refined[:, 3] += bottom + top
     return refined
 
 
@@ -120,26 +130,37 @@ def _common_tilt(rects: NDArray[np.float64]) -> float | None:
 
 
 def _highest(
-    values: NDArray[np.float32], edges: NDArray[np.float32], samples: NDArray[np.intp]
-) -> NDArray[np.float32]:
-    """The highest of the bilinear values along edges, and a pixel further out: (2, E).
+    values: NDArray[np.float32], pairs: NDArray[np.float32], samples: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The highest of the bilinear values along edges, and a pixel further out.
 
     Args:
         values: (H, W) the map; outside it counts what lies at its border.
-        edges: (6, E) x, step in x, y, step in y, and the direction outward.
-        samples: (E,) how many points of each edge to look at.
+        pairs: (8, P) pairs of parallel edges: x of the middle of both, y of both, the step in x and in y, and
+            the direction outward of the first; that of the second is opposite.
+        samples: (P,) how many points of each edge to look at.
+
+    Returns:
+        On the edges and beyond, each (2, P): of the first edges and the second.
     """
-    # OpenCV takes the points as an image. What is left of its last row becomes one more edge.
-    counts = np.append(samples, _REMAP_COLUMNS - int(samples.sum()) % _REMAP_COLUMNS)
-    starts = np.cumsum(counts) - counts
-    number = np.arange(int(counts.sum())) - np.repeat(starts + (counts - 1) / 2.0, counts)
-    edges = np.append(edges, np.zeros((6, 1), np.float32), axis=1)
-    x, step_x, y, step_y, out_x, out_y = np.repeat(edges, counts, axis=1).reshape(6, -1, _REMAP_COLUMNS)
-    number = number.reshape(x.shape)
-    x += step_x * number
-    y += step_y * number
-    found = [cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)]
-    x += out_x
-    y += out_y
-    found.append(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
-    return np.stack([np.maximum.reduceat(image.ravel(), starts)[:-1] for image in found])
+    ends = np.cumsum(samples)
+    cuts = np.searchsorted(ends, np.arange(_BLOCK, ends[-1], _BLOCK)).tolist()
+    on, beyond = np.empty((2, 2, len(samples)), np.float32)
+    interpolate = partial(cv2.remap, values, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    for start, stop in itertools.pairwise([0, *cuts, len(samples)]):
+        counts = samples[start:stop]
+        starts = np.cumsum(counts) - counts
+        number = np.arange(float(counts.sum()))
+        number -= np.repeat(starts + (counts - 1) / 2.0, counts)
+        # OpenCV takes the points as an image: here a row of those on the first edges, and one of the others.
+        points = np.repeat(pairs[:, start:stop], counts, axis=1)
+        x, y, (step_x, step_y, out_x, out_y) = points[:2], points[2:4], points[4:]
+        x += step_x * number
+        y += step_y * number
+        np.maximum.reduceat(interpolate(x, y), starts, axis=1, out=on[:, start:stop])
+        x[0] += out_x
+        x[1] -= out_x
+        y[0] += out_y
+        y[1] -= out_y
+        np.maximum.reduceat(interpolate(x, y), starts, axis=1, out=beyond[:, start:stop])
+    return on, beyond

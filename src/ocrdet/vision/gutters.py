@@ -66,14 +66,19 @@ def _cut_once(boxes: Floats) -> tuple[NDArray[np.intp], ...] | None:
     left, right, _, height = boxes
     # No gutter is narrower than a step, so that each has a place in it.
     step = max(_MIN_GUTTER * _median(height), float(right.max() - right.min()) / _MAX_PLACES, 1e-6)
-    places = np.arange(left.min() + step, right.max(), step)[:, None]
+    places = np.arange(left.min() + step, right.max(), step)
+    # Where text runs across the page, hardly any place has enough lines on both sides of it.
+    ends, starts = np.sort(right), np.sort(left)
+    places = places[(places >= ends[_MIN_LINES - 1]) & (places <= starts[-_MIN_LINES]), None]
+    if len(places) == 0:
+        return None
     before, after = right <= places, left >= places
     crosses = ~(before | after)
     # Lines on each side since the last one that runs across the place, at every depth.
     sides = []
     for side in (before, after):
-        running = np.cumsum(side, axis=1)
-        sides.append(running - np.maximum.accumulate(np.where(crosses, running, 0), axis=1))
+        running = np.cumsum(side, axis=1, dtype=np.int32)
+        sides.append(running - np.maximum.accumulate(running * crosses, axis=1))
     fewer = np.minimum(*sides)
     best = fewer.max(axis=1)
     tried = set()

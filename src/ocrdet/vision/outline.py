@@ -17,6 +17,12 @@ MAX_OUTLINE_POINTS = 64
 # How far an outline may stray from the pixels that it follows, at first.
 _TOLERANCE_PX = 0.7
 
+# Growing by a disk marks the very pixels that are near enough; up to this far it takes half the time.
+_NEAR_PX = 12
+_FROM_CENTRE = np.sqrt(
+    sum(np.square(np.mgrid[-_NEAR_PX : _NEAR_PX + 1, -_NEAR_PX : _NEAR_PX + 1])), dtype=np.float32
+)
+
 
 def trace_outline(text: NDArray[np.bool_], contour: MatLike, distance: float) -> NDArray[np.int32]:
     """The outline of everything within a distance of a shape.
@@ -35,13 +41,17 @@ def trace_outline(text: NDArray[np.bool_], contour: MatLike, distance: float) ->
     margin = math.ceil(distance) + 1
     x, y, width, height = cv2.boundingRect(contour)
     left, top = max(x - margin, 0), max(y - margin, 0)
-    part = text[top : y + height + margin, left : x + width + margin].astype(np.uint8)
+    part = text.view(np.uint8)[top : y + height + margin, left : x + width + margin].copy()
     # The contour names the ends of runs only: filling it would bridge bays. Its shape is what hangs together.
-    start = contour[0, 0] - (left, top)
-    cv2.floodFill(part, None, start.tolist(), (2,), flags=8)
-    gap = cv2.distanceTransform((part != 2).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    column, row = contour[0, 0].tolist()
+    cv2.floodFill(part, None, (column - left, row - top), (2,), flags=8)
     # The grid rounds to the nearest pixel, not down.
-    grown = (gap < distance + 0.5).view(np.uint8)
+    reach = distance + 0.5
+    if distance < _NEAR_PX:
+        grown = cv2.dilate((part == 2).view(np.uint8), (reach > _FROM_CENTRE).view(np.uint8))
+    else:
+        gap = cv2.distanceTransform((part != 2).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        grown = (gap < reach).view(np.uint8)
     shapes, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))
     return _simplify(shapes[0])
 
@@ -61,25 +71,23 @@ def _thin_out(contour: MatLike) -> NDArray[np.int32]:
     while len(points) > MAX_OUTLINE_POINTS:
         tolerance *= 1.5
         points = cv2.approxPolyDP(contour, tolerance, closed=True)
-    return points[:, 0].astype(np.int32)
+    return points[:, 0].astype(np.int32, copy=False)
 
 
 def _is_simple(start: NDArray[np.int32]) -> bool:
     """Whether no two edges of a polygon (Q, 2) meet, but neighbours in their common corner."""
     if len(start) < 3:
         return False
-    stop = np.concatenate([start[1:], start[:1]])
-    edge = stop - start
-
-    def side(points: NDArray[np.int32]) -> NDArray[np.int32]:
-        """(edges, points): on which side of each edge the points lie."""
-        apart = points[None] - start[:, None]
-        cross: NDArray[np.int32] = edge[:, None, 0] * apart[..., 1] - edge[:, None, 1] * apart[..., 0]
-        return np.sign(cross)
-
-    straddles = side(start) * side(stop) <= 0
-    low, high = np.minimum(start, stop), np.maximum(start, stop)
-    boxes_meet = ((low[:, None] <= high[None]) & (low[None] <= high[:, None])).all(axis=2)
     number = np.arange(len(start))
-    neighbours = np.abs(number[:, None] - number) % (len(start) - 1) <= 1
-    return not (straddles & straddles.T & boxes_meet & ~neighbours).any()
+    following = number - (len(start) - 1)  # counted from the end
+    stop = start[following]
+    (edge_x, edge_y), (x, y) = (stop - start).T[..., None], start.T
+    # (edges, points): on which side of each edge, or on its line, the points lie.
+    side = np.sign(edge_x * (y - y[:, None]) - edge_y * (x - x[:, None]))
+    straddles = side * side[:, following] <= 0
+    meet = straddles & straddles.T
+    meet[number, number] = meet[number, following] = meet[following, number] = False
+    # Whether edges on one line meet, their boxes tell.
+    i, j = meet.nonzero()
+    low, high = np.minimum(start, stop), np.maximum(start, stop)
+    return not ((low[i] <= high[j]) & (low[j] <= high[i])).all(axis=1).any()

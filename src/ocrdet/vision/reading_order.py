@@ -10,12 +10,13 @@ as is a page turned clockwise by a quarter.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ocrdet.vision.geometry import COLUMN_DEGREES, LONG_ASPECT, median_tilt, quad_edges
+from ocrdet.vision.geometry import COLUMN_DEGREES, LONG_ASPECT, median_tilt, order_by_place, quad_edges
 from ocrdet.vision.gutters import find_columns
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ def sort_into_lines(quads: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArr
     if len(quads) == 0:
         return np.empty(0, np.intp), np.empty(0, np.intp)
     # From here on every tie is one of position, not of the input's order.
-    corners = quads.reshape(len(quads), 8)
-    settled = np.lexsort(corners.T[[6, 7, 4, 5, 2, 3, 0, 1]])
+    settled = order_by_place(quads)
     boxes = _in_page_frame(quads[settled])
     segment = _join_words(boxes)
     segments = _around(boxes, segment)
@@ -86,23 +86,25 @@ def sort_into_lines(quads: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArr
 def _in_page_frame(quads: NDArray[np.float64]) -> Boxes:
     """Regions in the frame of the page."""
     edges = quad_edges(quads)
-    sizes = np.linalg.norm(edges, axis=2)
-    direction = np.radians(_reading_direction(edges, sizes))
-    along, down = (np.cos(direction), np.sin(direction)), (-np.sin(direction), np.cos(direction))
-    x, y = quads @ along, quads @ down
+    sizes = np.sqrt((edges * edges).sum(axis=1))
+    direction = math.radians(_reading_direction(edges, sizes))
+    cos, sin = math.cos(direction), math.sin(direction)
+    x, y = np.ascontiguousarray(quads.transpose(2, 1, 0))
+    along, down = x * cos + y * sin, y * cos - x * sin
     # The first edge of a region may run down the page: its height is then the length of that edge.
-    across = np.abs(edges[:, 0] @ down) > np.abs(edges[:, 0] @ along)
-    height = np.where(across, sizes[:, 0], sizes[:, 1])
-    return Boxes(x.min(axis=1), x.max(axis=1), y.mean(axis=1), np.maximum(height, _TINY))
+    x, y = edges[0]
+    across = np.abs(y * cos - x * sin) > np.abs(x * cos + y * sin)
+    height = np.where(across, *sizes)
+    return Boxes(along.min(axis=0), along.max(axis=0), down.sum(axis=0) / 4.0, np.maximum(height, _TINY))
 
 
 def _reading_direction(edges: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
     """Degrees clockwise in which most text runs, by length: (-75, 75] to the right, (75, 105] down."""
-    longer, shorter = np.maximum(*sizes.T), np.minimum(*sizes.T)
+    longer, shorter = np.maximum(*sizes), np.minimum(*sizes)
     telling = longer >= LONG_ASPECT * shorter
     if not telling.any():
         return 0.0
-    x, y = edges[telling, sizes[telling].argmax(axis=1)].T
+    x, y = np.where(sizes[1] > sizes[0], edges[1], edges[0])[:, telling]
     angles, weights = np.degrees(np.arctan2(y, x)), longer[telling]
     # Text that runs across the rest tells the tilt as well; then the longer text tells which way lines run.
     tilt = median_tilt(angles, weights)

@@ -18,7 +18,7 @@ import numpy as np
 from ocrdet.values import TextRegion
 from ocrdet.vision.bends import find_bends, measure_bends, shape_distances
 from ocrdet.vision.edges import refine_edges, settle_tilts
-from ocrdet.vision.geometry import order_quads, quad_angle
+from ocrdet.vision.geometry import order_quads, quad_angle, quads_as_values
 from ocrdet.vision.nms import suppress_overlaps
 from ocrdet.vision.outline import trace_outline
 from ocrdet.vision.reading_order import sort_into_lines
@@ -78,7 +78,8 @@ def find_regions(
         The regions in reading order: always the same for the same map.
     """
     place = probability.placement
-    values = np.ascontiguousarray(probability.values[: place.height, : place.width])
+    padded = np.ascontiguousarray(probability.values)
+    values = padded[: place.height, : place.width]
     text = values > thresholds.binary
     contours, areas, candidates_cut = find_shapes(text, thresholds.max_candidates)
     rects = fit_rectangles(contours)
@@ -87,7 +88,7 @@ def find_regions(
     bent = find_bends(contours, areas[wide], rects)
     bends = [contours[i] for i in bent.tolist()]
     rects = settle_tilts(contours, rects)
-    scores = mean_inside(values, rects)
+    scores = mean_inside(padded, rects, values.shape)
     scores[bent] = np.maximum(scores[bent], measure_bends(values, text, bends))
     rects = refine_edges(values, rects, thresholds.binary)
     distances = unclip_distances(rects, thresholds.unclip_ratio)
@@ -124,13 +125,15 @@ def _as_outlines(
     traces: list[NDArray[np.int32]], corners: NDArray[np.float64], place: Placement
 ) -> list[Polygon]:
     """Outlines as values, each from its point next to the first corner of its quad."""
+    counts = [len(trace) for trace in traces]
     points = _to_source(np.concatenate([np.empty((0, 2)), *traces]), place)
+    away = np.abs(points - np.repeat(corners, counts, axis=0)).sum(axis=1)
+    pairs = list(zip(*points.T.tolist(), strict=True))
     outlines, end = [], 0
-    for trace, corner in zip(traces, corners, strict=True):
-        start, end = end, end + len(trace)
-        outline = points[start:end]
-        first = int(np.abs(outline - corner).sum(axis=1).argmin())
-        outlines.append(tuple((x, y) for x, y in np.roll(outline, -first, axis=0).tolist()))
+    for count in counts:
+        start, end = end, end + count
+        first = start + int(away[start:end].argmin())
+        outlines.append((*pairs[first:end], *pairs[start:first]))
     return outlines
 
 
@@ -141,10 +144,11 @@ def _as_regions(
     outlines: Iterable[Polygon | None],
 ) -> tuple[TextRegion, ...]:
     """Whole columns become lists of Python's own floats at once: far cheaper than number by number."""
-    points = list(zip(quads[..., 0].ravel().tolist(), quads[..., 1].ravel().tolist(), strict=True))
-    corners = zip(points[0::4], points[1::4], points[2::4], points[3::4], strict=True)
     angles = quad_angle(quads).round(ANGLE_DECIMALS) + 0.0  # -0.0 becomes 0.0
     angles = np.maximum(angles, LEAST_ANGLE)
     # A model's own rounding may carry a probability a little beyond 1.
     rounded = np.minimum(scores, 1.0).round(SCORE_DECIMALS)
-    return tuple(map(TextRegion, corners, rounded.tolist(), angles.tolist(), lines.tolist(), outlines))
+    columns = zip(
+        quads_as_values(quads), rounded.tolist(), angles.tolist(), lines.tolist(), outlines, strict=False
+    )
+    return tuple(map(TextRegion._make, columns))

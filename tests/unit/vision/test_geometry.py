@@ -16,6 +16,7 @@ from ocrdet.vision.geometry import (
     displayed_to_stored,
     fold_quarter,
     median_tilt,
+    order_by_place,
     order_quads,
     quad_angle,
     quad_area,
@@ -102,10 +103,20 @@ def test_the_median_tilt_weighs() -> None:
     assert median_tilt(np.array([5.0, 0.0, 1.0]), np.array([9.0, 1.0, 1.0])) == pytest.approx(5.0)
 
 
+def test_the_order_by_place_is_decided_by_every_corner() -> None:
+    """From the top down and from the left; where first corners agree, the second ones decide, and so on."""
+    quads = np.zeros((5, 4, 2))
+    quads[0, 0] = 0, 7
+    quads[1, 0] = 5, 3
+    quads[2, 3] = 1, 0
+    quads[3, 1] = 0, 2
+    assert order_by_place(quads).tolist() == [4, 2, 3, 1, 0]
+
+
 def test_edges_are_the_mean_of_opposite_ones() -> None:
     """A corner that is cut off hardly turns a quad."""
     cut = np.array([[[0, 2], [40, 0], [40, 10], [0, 10]]], float)
-    assert quad_edges(cut)[0].tolist() == [[40.0, -1.0], [0.0, 9.0]]
+    assert quad_edges(cut)[..., 0].tolist() == [[40.0, -1.0], [0.0, 9.0]]
 
 
 @pytest.mark.parametrize(
