@@ -5,11 +5,12 @@
 VARIANT ?= auto
 EXTRAS ?=
 FUZZ ?=
+GPU ?=
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run demo test check lint format fuzz bench docs lock clean dev
+.PHONY: help install run demo test test-openvino check lint format fuzz bench bench-gpu docs lock clean dev
 
 # The first Python that starts and has the right version (a shim on PATH may do neither).
 CANDIDATES = $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3 python)
@@ -22,7 +23,7 @@ SET_UP = for python in $(CANDIDATES); do \
 	echo 'Install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1
 
 help: ## list what can be typed (this)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  VARIANT=cpu, gpu or openvino (now: $(VARIANT)) chooses the engine; PYTHON=... the interpreter'
 	@echo '  EXTRAS="pdf eval" also installs what reads PDF files, and what ocrdet eval needs; it stays'
@@ -48,6 +49,11 @@ test: dev ## run all tests
 	@echo 'pytest: unit, contract and system tests'
 	@.venv-dev/bin/python -m pytest
 
+test-openvino: dev ## set up the OpenVINO variant beside the others and run its tests
+	@set -- --venv .venv-openvino --variant openvino; $(SET_UP)
+	@echo 'pytest: the OpenVINO variant'
+	@.venv-dev/bin/python -m pytest tests/system/test_openvino.py
+
 check: lint test ## run every check: style, types, floors, tests
 
 lint: dev
@@ -70,6 +76,10 @@ fuzz: dev ## send odd bodies through everything for a minute or two (see docs/fu
 bench: dev ## measure, about eight minutes; writes docs/performance.md
 	@.venv-dev/bin/python -m bench.run
 
+bench-gpu: ## measure on a machine with an NVIDIA card, under eight minutes; writes docs/performance-gpu.md
+	@set -- --venv .venv --variant gpu --extras '$(EXTRAS)'; $(SET_UP)
+	@.venv/bin/python -m bench.gpu $(GPU)
+
 docs: dev ## write the generated documents anew
 	@.venv-dev/bin/python docs/generate.py
 
@@ -77,5 +87,5 @@ lock: dev ## write requirements/*.lock anew from pyproject.toml; UPGRADE=1 takes
 	@UV=.venv-dev/bin/uv UPGRADE=$(UPGRADE) requirements/lock.sh
 
 clean: ## remove the environments and everything made
-	rm -rf .venv .venv-dev build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-dev .venv-openvino build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

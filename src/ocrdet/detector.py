@@ -67,22 +67,27 @@ class Detector:
             max_bytes=settings.max_inflight_bytes,
             max_pixels=settings.max_inflight_pixels,
         )
-        plan = LaunchPlan(
-            settings.device, settings.threads, settings.max_micro_batch_images, settings.gpu_mem_limit_bytes
+        launch_plan = LaunchPlan(
+            device=settings.device,
+            cpus=settings.threads,
+            precision=settings.precision,
+            max_micro_batch_images=settings.max_micro_batch_images,
+            gpu_mem_limit_bytes=settings.gpu_mem_limit_bytes,
+            cuda_graphs=settings.cuda_graphs,
+            cache_dir=settings.cache_dir,
         )
         self._engine: Engine = launch_engine(
-            files, plan, alone=lambda: self.gate.inflight_images <= 1, metrics=metrics
+            files, launch_plan, alone=lambda: self.gate.inflight_images <= 1, metrics=metrics
         )
         self.identity = ModelIdentity(manifest.name, manifest.version, self._engine.provider)
-        spec, color, layout = manifest.normalization, manifest.input.color, self._engine.graph.layout
-        self._normalization = Normalization.from_mean_std(
-            spec.mean, spec.std, scale=spec.scale, color=color, layout=layout
-        )
+        graph, spec = self._engine.graph, manifest.normalization
+        normalization = Normalization(manifest.input.color, graph.layout, spec.gain, spec.offset)
+        self._normalization = None if graph.takes_pixels else normalization
         self._fit_rules = FitRules(
             self._engine.shapes, manifest.max_upscale, manifest.readable_px, settings.max_tiles
         )
         self._facts = files.describe() | self._engine.describe()
-        self._memory = TensorMemory(self._engine.graph, self._engine.shapes)
+        self._memory = TensorMemory(graph, self._engine.shapes)
         self._least_pixel_s = self._engine.pixel_s
         self.workers = Workers(self._engine.threads.workers)
         try:
@@ -255,11 +260,7 @@ class Detector:
 
     def describe(self) -> dict[str, object]:
         """Versions, device, threads, shapes and limits: what `/info` and `doctor` show."""
-        return {
-            "ocrdet": __version__,
-            "opencv": cv2.__version__,
-            "previous_model": None,
-        } | self._facts
+        return {"ocrdet": __version__, "opencv": cv2.__version__, "previous_model": None} | self._facts
 
     def close(self) -> None:
         """Take nothing new, let what runs end, free the model."""

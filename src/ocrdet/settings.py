@@ -44,6 +44,11 @@ class Settings(BaseModel):
         description="Where the model runs. `auto` takes the device of the installed ONNX Runtime; "
         "a named device that does not answer is an error, never a quiet fall-back.",
     )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="What the model computes in: `bf16` on OpenVINO, `fp16` on CUDA and TensorRT, each only "
+        "where the model's manifest says that it finds the same regions.",
+    )
     threads: int = Field(
         0, ge=0, le=256, description="CPU threads for inference; 0 takes them from affinity and cgroup quota."
     )
@@ -51,6 +56,14 @@ class Settings(BaseModel):
         8, ge=1, le=64, description="Largest micro-batch on CUDA; on CPU every run holds one image."
     )
     gpu_mem_limit_bytes: int = Field(0, ge=0, description="Fuse for ONNX Runtime's CUDA arena; 0 sets none.")
+    cuda_graphs: bool = Field(
+        False, description="Capture every run on CUDA once and replay it; worth it for small batches."
+    )
+    cache_dir: Path | None = Field(
+        None,
+        description="Folder that keeps graphs made ready for the engine; by default `ocrdet` in the user's "
+        "cache folder, or systemd's CacheDirectory.",
+    )
 
     max_body_bytes: int = Field(20 * MIB, ge=1024, description="Largest body of `/detect`.")
     max_batch_body_bytes: int = Field(200 * MIB, ge=1024, description="Largest body of `/detect/batch`.")

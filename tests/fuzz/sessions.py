@@ -65,6 +65,10 @@ class HostileSession:
         self.finite = self.finite and bool(np.isfinite(maps).all())
         return maps
 
+    def new_batch(self, shape: tuple[int, ...]) -> NDArray[np.generic]:
+        """See `Session.new_batch`."""
+        return np.empty(shape, self.graph.input.dtype)
+
     def close(self) -> None:
         """Nothing to free."""
 

@@ -87,8 +87,10 @@ def _hostile(
 
 def _engine(session: HostileSession, shapes: list[tuple[int, int]]) -> Engine:
     scheduler = LaneScheduler(session, None, lanes=1, slowest_run_s=0.01, alone=lambda: True)
-    threads = plan_threads(1, on_accelerator=False)
-    return Engine(scheduler, session.graph, tuple(shapes), (1,), session.provider, threads, 0.01, 1e-9)
+    threads = plan_threads(1, "cpu")
+    return Engine(
+        scheduler, session.graph, tuple(shapes), (1,), session.provider, "fp32", threads, 0.01, 1e-9
+    )
 
 
 class ImageTarget:

@@ -16,7 +16,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -80,12 +80,12 @@ def regions_of(response: httpx.Response) -> bytes:
 class ServerProcess:
     """`ocrdet serve` on a free port, with everything that it writes."""
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, *, command: Sequence[str] = COMMAND, **variables: str) -> None:
         """Start it and wait until it says that it is ready."""
         self._stdout, self._stderr = folder / "stdout", folder / "stderr"
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve"],
+                [*command, "serve"],
                 stdout=stdout,
                 stderr=stderr,
                 env=ENVIRONMENT | {"OCRDET_PORT": "0"} | variables,

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from ocrdet.engine.lanes import LaneScheduler
-from ocrdet.engine.session import OrtSession, SessionPlan
+from ocrdet.engine.prepared import prepared_graph
+from ocrdet.engine.providers import SessionPlan
+from ocrdet.engine.recipe import Recipe
+from ocrdet.engine.session import OrtSession
 from ocrdet.engine.store import find_model
 from ocrdet.engine.ticket import Ticket
 
@@ -22,9 +25,10 @@ CALLERS = 8
 
 @pytest.fixture(scope="module")
 def sessions() -> Iterator[tuple[OrtSession, OrtSession]]:
-    """A narrow and a wide session over the same weights."""
+    """A narrow and a wide session over the same weights, as a launch makes them."""
     files = find_model("ppocrv6-det-small")
-    pair = tuple(OrtSession(files.path, files.manifest, SessionPlan("cpu", threads)) for threads in (1, 3))
+    with prepared_graph(files, Recipe(), None) as path:
+        pair = tuple(OrtSession(path, files.manifest, SessionPlan("cpu", threads)) for threads in (1, 3))
     yield pair[0], pair[1]
     for session in pair:
         session.close()

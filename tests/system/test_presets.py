@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from ocrdet.engine import launch, prepared
+from ocrdet.engine.bound_session import BoundSession
 from ocrdet.engine.launch import LaunchPlan, launch_engine
+from ocrdet.engine.providers import SessionPlan
 from ocrdet.engine.store import find_model
 from ocrdet.engine.ticket import Ticket
 from ocrdet.errors import ManifestInvalid, SelfTestFailed
-from ocrdet.vision.normalize import Normalization, normalize_into
+from ocrdet.vision.normalize import Normalization, normalize_into, place_pixels
 from tests.graphs import (
     classifier_graph,
     detector_graph,
     expected_map,
     recogniser_graph,
+    rewrite_here,
     seglink_graph,
 )
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocrdet.engine.launch import Engine
+    from ocrdet.engine.manifest import Manifest
     from ocrdet.engine.store import ModelFiles
 
 IMAGENET_255 = {"scale": 1.0, "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
@@ -75,19 +80,37 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _rewrite_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for each of these graphs would take longer than all that is tested here."""
+    monkeypatch.setattr(prepared, "_run", rewrite_here)
+
+
 def launch_cpu(files: ModelFiles) -> Engine:
     """An engine on one CPU."""
     return launch_engine(files, LaunchPlan("cpu", cpus=1), alone=lambda: True)
 
 
+def launch_batches(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """An engine as on an accelerator, with the CPU in its place."""
+
+    def open_session(path: Path, manifest: Manifest, _: SessionPlan) -> BoundSession:
+        return BoundSession(path, manifest, SessionPlan("cpu"), memory="cpu")
+
+    monkeypatch.setattr(launch, "BoundSession", open_session)
+    monkeypatch.setattr(launch, "probe_speed", lambda *_: None)
+    return launch_engine(files, LaunchPlan("cuda", cpus=1, max_micro_batch_images=2), alone=lambda: True)
+
+
 def run_image(engine: Engine, files: ModelFiles, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:  # noqa: ANN401 - an array
     """The map of an image that fills the model's input."""
     spec = files.manifest.normalization
-    normalization = Normalization.from_mean_std(
-        spec.mean, spec.std, scale=spec.scale, color=files.manifest.input.color, layout=engine.graph.layout
-    )
+    normalization = Normalization(files.manifest.input.color, engine.graph.layout, spec.gain, spec.offset)
     tensor = np.empty(engine.graph.batch_shape(1, *pixels.shape[:2]), engine.graph.input.dtype)
-    normalize_into(pixels, normalization, tensor)
+    if engine.graph.takes_pixels:
+        place_pixels(pixels, tensor)
+    else:
+        normalize_into(pixels, normalization, tensor)
     return engine.scheduler.infer([tensor], Ticket()).maps[0]
 
 
@@ -97,15 +120,22 @@ def write_manifest(folder: Path, **fields: object) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.parametrize("device", ["cpu", "accelerator"])
 @pytest.mark.parametrize(("preset", "export", "pixel"), ROWS.values(), ids=ROWS)
 def test_a_preset_gives_the_map_that_its_family_would_give(
-    tmp_path: Path, preset: str, export: dict[str, Any], pixel: dict[str, Any]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    preset: str,
+    export: dict[str, Any],
+    pixel: dict[str, Any],
 ) -> None:
     """Colour order, normalisation, axis order, channel, rank, sigmoid and type are right all together."""
     detector_graph(tmp_path / "model.onnx", **export)
     write_manifest(tmp_path, preset=preset)
     files = find_model(str(tmp_path))
-    engine = launch_cpu(files)
+    engine = launch_cpu(files) if device == "cpu" else launch_batches(files, monkeypatch)
+    assert engine.graph.takes_pixels is (device == "accelerator")
     assert engine.shapes == ((HEIGHT, WIDTH),)
     pixels = np.random.default_rng(11).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     values = run_image(engine, files, pixels)

@@ -36,7 +36,7 @@ ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S1
 def check_cpu(settings: Settings) -> Finding:
     """CPUs that affinity and quota leave, and how they are shared out."""
     cpus, quota = available_cpus(), cpu_quota()
-    plan = plan_threads(settings.threads or cpus, on_accelerator=False)
+    plan = plan_threads(settings.threads or cpus, "cpu")
     found = f"{cpus} of {os.cpu_count()} CPUs usable, quota {'none' if quota is None else f'{quota:g}'}"
     if settings.threads > cpus:
         return Finding(
@@ -53,7 +53,7 @@ def worst_case_bytes(settings: Settings) -> int:
     process + lanes x run + admitted bytes + pixels in work x 6, where the pixels in work are bounded by
     OCRDET_MAX_INFLIGHT_PIXELS and by one largest image per thread; one image alone always passes.
     """
-    lanes = plan_threads(settings.threads or available_cpus(), on_accelerator=False).lanes
+    lanes = plan_threads(settings.threads or available_cpus(), "cpu").lanes
     pixels = min(settings.max_inflight_pixels, lanes * settings.max_image_pixels)
     pixels = max(pixels, settings.max_image_pixels)
     return PROCESS_BYTES + lanes * LANE_BYTES + settings.max_inflight_bytes + pixels * BYTES_PER_PIXEL
@@ -103,7 +103,8 @@ def check_port(settings: Settings) -> Finding:
 
 def check_device(settings: Settings) -> Finding:
     """Where the model will run, and whether the driver for it is there."""
-    from ocrdet.engine.session import ACCELERATORS, PROVIDERS, default_device, runtime_facts
+    from ocrdet.engine.providers import ACCELERATORS, PROVIDERS
+    from ocrdet.engine.session import default_device, runtime_facts
 
     device = default_device() if settings.device == "auto" else settings.device
     built_for = runtime_facts()["providers"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ocrdet.engine.manifest import MULTIPLE
+from ocrdet.engine.recipe import PIXELS
 from ocrdet.errors import ManifestInvalid
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ MAP_AXES = (2, 3, 4)
 COLOURS = 3
 RECOGNISER_HEIGHTS = (32, 48, 64)
 DTYPES: dict[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+PIXELS_TYPE = "tensor(uint8)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class TensorSpec:
     onnx_type: str
 
     @property
-    def dtype(self) -> type[np.floating[Any]]:
-        """The numpy type: float32 or float16."""
-        return DTYPES[self.onnx_type]
+    def dtype(self) -> type[np.floating[Any] | np.uint8]:
+        """The numpy type: float32 or float16; uint8 where the graph was rewritten to take pixels."""
+        return np.uint8 if self.onnx_type == PIXELS_TYPE else DTYPES[self.onnx_type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class GraphSpec:
     static_width: int | None
     static_batch: int | None
 
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether the graph takes (N, H, W, 3) uint8 RGB, and normalises by itself."""
+        return self.input.onnx_type == PIXELS_TYPE
+
     def batch_shape(self, size: int, height: int, width: int) -> tuple[int, int, int, int]:
         """Shape of an input tensor."""
         return (size, 3, height, width) if self.layout == "NCHW" else (size, height, width, 3)
@@ -77,6 +84,18 @@ class GraphSpec:
         if self.static_batch:
             return (self.static_batch,)
         return tuple(2**power for power in range(largest.bit_length()) if 2**power <= largest)
+
+
+def pixel_graph(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], manifest: Manifest) -> GraphSpec:
+    """The same for a graph that was checked before it was rewritten to take pixels.
+
+    Raises:
+        ManifestInvalid: It has no input for pixels.
+    """
+    image = _pick(inputs, PIXELS, "input")
+    output = _pick(outputs, manifest.output.name, "output")
+    own_batch = output.dims[0] if len(output.dims) > MAP_AXES[0] else 1
+    return GraphSpec(image, output, "NHWC", image.dims[1], image.dims[2], image.dims[0] or own_batch)
 
 
 def check_graph(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], manifest: Manifest) -> GraphSpec:

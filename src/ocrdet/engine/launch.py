@@ -6,16 +6,25 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocrdet.engine.bound_session import BoundSession
+from ocrdet.engine.huge_pages import use_huge_pages
 from ocrdet.engine.lanes import LaneScheduler
 from ocrdet.engine.microbatch import MicroBatchScheduler
+from ocrdet.engine.precision import require_precision
+from ocrdet.engine.prepared import prepared_graph, writable_cache
+from ocrdet.engine.providers import ACCELERATORS, SessionPlan
+from ocrdet.engine.recipe import PixelInput, Recipe
 from ocrdet.engine.resources import available_cpus, plan_threads
-from ocrdet.engine.session import ACCELERATORS, OrtSession, SessionPlan, default_device, runtime_facts
+from ocrdet.engine.session import OrtSession, default_device, runtime_facts
+from ocrdet.engine.shaped_session import ShapedSession
 from ocrdet.engine.warm_up import make_warm, probe_speed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ocrdet.engine.inspection import GraphSpec
+    from ocrdet.engine.providers import Precision
     from ocrdet.engine.resources import ThreadPlan
     from ocrdet.engine.scheduler import Scheduler
     from ocrdet.engine.store import ModelFiles
@@ -30,14 +39,20 @@ class LaunchPlan:
     Attributes:
         device: auto, cpu, cuda, tensorrt or openvino.
         cpus: CPUs to use; 0 takes them from affinity and cgroup quota.
+        precision: What the model computes in.
         max_micro_batch_images: Largest micro-batch on an accelerator.
         gpu_mem_limit_bytes: Fuse for the CUDA arena; 0 sets none.
+        cuda_graphs: Whether runs on CUDA are captured and replayed.
+        cache_dir: Folder that keeps rewritten graphs and compiled ones; None for the user's.
     """
 
     device: str = "auto"
     cpus: int = 0
+    precision: Precision = "fp32"
     max_micro_batch_images: int = 8
     gpu_mem_limit_bytes: int = 0
+    cuda_graphs: bool = False
+    cache_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,7 @@ class Engine:
         shapes: Closed set of warmed (H, W).
         batch_sizes: Closed set of warmed batch sizes.
         provider: ONNX Runtime's name of the execution provider in use.
+        precision: What it computes in.
         threads: How the CPUs are shared out.
         slowest_run_s: The slowest warmed run.
         pixel_s: Seconds that one model pixel takes at best.
@@ -60,6 +76,7 @@ class Engine:
     shapes: tuple[tuple[int, int], ...]
     batch_sizes: tuple[int, ...]
     provider: str
+    precision: Precision
     threads: ThreadPlan
     slowest_run_s: float
     pixel_s: float
@@ -71,6 +88,7 @@ class Engine:
             "onnxruntime": runtime["version"],
             "cuda": runtime["cuda"],
             "provider": self.provider,
+            "precision": self.precision,
             "shapes": [list(shape) for shape in self.shapes],
             "batch_sizes": list(self.batch_sizes),
             "threads": dataclasses.asdict(self.threads),
@@ -95,27 +113,13 @@ def launch_engine(
         SelfTestFailed: The output is not a probability map.
     """
     device = default_device() if plan.device == "auto" else plan.device
-    threads = plan_threads(plan.cpus or available_cpus(), on_accelerator=device in ACCELERATORS)
+    require_precision(plan.precision, device, files.manifest)
+    threads = plan_threads(plan.cpus or available_cpus(), device)
     if device in ACCELERATORS:
         return _launch_on_accelerator(files, plan, device, threads, metrics)
-    return _launch_on_cpu(files, device, threads, alone, metrics)
-
-
-def _launch_on_cpu(
-    files: ModelFiles,
-    device: str,
-    threads: ThreadPlan,
-    alone: Callable[[], bool],
-    metrics: Metrics | None,
-) -> Engine:
-    def open_warm(threads_per_run: int, lanes: int) -> WarmSession:
-        plan = SessionPlan(device, threads=threads_per_run, lanes=lanes)
-        session = OrtSession(files.path, files.manifest, plan)
-        return make_warm(session, files.manifest.shapes, 1)
-
-    narrow = open_warm(1, threads.lanes)
-    # A lone request is a third faster on all threads; a second session of the same file costs little memory.
-    wide = open_warm(threads.wide_threads, 1) if threads.wide_threads > 1 else None
+    open_lanes = _open_openvino if device == "openvino" else _open_cpu
+    narrow, wide = open_lanes(files, plan, threads)
+    use_huge_pages()
     scheduler = LaneScheduler(
         narrow.session,
         wide.session if wide else None,
@@ -124,33 +128,80 @@ def _launch_on_cpu(
         alone=alone,
         metrics=metrics,
     )
-    return _engine(scheduler, wide or narrow, threads)
+    return _engine(scheduler, wide or narrow, plan, threads)
+
+
+def _open_cpu(
+    files: ModelFiles, plan: LaunchPlan, threads: ThreadPlan
+) -> tuple[WarmSession, WarmSession | None]:
+    """A session of one thread for the lanes, and one of all threads for a lone request."""
+    with prepared_graph(files, Recipe(), plan.cache_dir) as path:
+
+        def open_warm(threads_per_run: int) -> WarmSession:
+            session = OrtSession(path, files.manifest, SessionPlan("cpu", threads=threads_per_run))
+            return make_warm(session, files.manifest.shapes, 1)
+
+        narrow = open_warm(threads.threads)
+        # A lone request is a third faster on all threads; a second session of one file costs little memory.
+        return narrow, open_warm(threads.wide_threads) if threads.wide_threads > 1 else None
+
+
+def _open_openvino(files: ModelFiles, plan: LaunchPlan, threads: ThreadPlan) -> tuple[WarmSession, None]:
+    """One session for all: it shares its threads out among its lanes by itself."""
+    session_plan = SessionPlan(
+        "openvino", threads=threads.threads, lanes=threads.lanes, precision=plan.precision
+    )
+    session = ShapedSession(files.path, files.manifest, session_plan)
+    return make_warm(session, files.manifest.shapes, 1), None
 
 
 def _launch_on_accelerator(
     files: ModelFiles, plan: LaunchPlan, device: str, threads: ThreadPlan, metrics: Metrics | None
 ) -> Engine:
+    session_plan = SessionPlan(
+        device,
+        precision=plan.precision,
+        gpu_mem_limit_bytes=plan.gpu_mem_limit_bytes,
+        cuda_graphs=plan.cuda_graphs and device == "cuda",
+        engine_cache=writable_cache(plan.cache_dir, "tensorrt") if device == "tensorrt" else None,
+    )
+
     def open_warm() -> WarmSession:
-        session_plan = SessionPlan(device, gpu_mem_limit_bytes=plan.gpu_mem_limit_bytes)
-        session = OrtSession(files.path, files.manifest, session_plan)
-        warm = make_warm(session, files.manifest.shapes, plan.max_micro_batch_images)
+        # It checks the graph as the model has it, and is what the device is held against.
         reference = OrtSession(files.path, files.manifest, SessionPlan("cpu"))
         try:
-            probe_speed(session, reference, warm.shapes[0])
+            recipe = _pixel_recipe(files, reference.graph, half=device == "cuda" and plan.precision == "fp16")
+            with prepared_graph(files, recipe, plan.cache_dir) as path:
+                session = BoundSession(path, files.manifest, session_plan)
+            try:
+                warm = make_warm(session, files.manifest.shapes, plan.max_micro_batch_images)
+                probe_speed(session, reference, warm.shapes[0])
+            except BaseException:
+                session.close()  # its locked memory does not go by itself
+                raise
         finally:
             reference.close()
         return warm
 
     scheduler = MicroBatchScheduler(open_warm, metrics=metrics)
-    return _engine(scheduler, scheduler.warm, threads)
+    return _engine(scheduler, scheduler.warm, plan, threads)
 
 
-def _engine(scheduler: Scheduler, warm: WarmSession, threads: ThreadPlan) -> Engine:
+def _pixel_recipe(files: ModelFiles, graph: GraphSpec, *, half: bool) -> Recipe:
+    """Pixels in, normalised inside: the host writes bytes, and a quarter of those of a tensor."""
+    manifest = files.manifest
+    spec = manifest.normalization
+    pixels = PixelInput(graph.input.name, graph.layout, manifest.input.color, spec.gain, spec.offset)
+    return Recipe(pixels=pixels, half=half)
+
+
+def _engine(scheduler: Scheduler, warm: WarmSession, plan: LaunchPlan, threads: ThreadPlan) -> Engine:
     """What was launched.
 
     Args:
         scheduler: Runs it.
         warm: The session that is fastest for one image alone.
+        plan: The operator's decisions.
         threads: How the CPUs are shared out.
     """
     largest = max(warm.batch_sizes) * max(height * width for height, width in warm.shapes)
@@ -161,6 +212,7 @@ def _engine(scheduler: Scheduler, warm: WarmSession, threads: ThreadPlan) -> Eng
         warm.shapes,
         warm.batch_sizes,
         session.provider,
+        plan.precision,
         threads,
         warm.slowest_run_s,
         warm.slowest_run_s / largest,

@@ -40,6 +40,17 @@ class NormalizationSpec(_Part):
     mean: Channels
     std: Channels
 
+    @property
+    def gain(self) -> Channels:
+        """Factor per channel, applied to 0-255 values."""
+        return (self.scale / self.std[0], self.scale / self.std[1], self.scale / self.std[2])
+
+    @property
+    def offset(self) -> Channels:
+        """Added after the factor: black becomes exactly this."""
+        first, second, third = (-mean / std for mean, std in zip(self.mean, self.std, strict=True))
+        return (first, second, third)
+
     @field_validator("std")
     @classmethod
     def _positive(cls, std: Channels) -> Channels:
@@ -94,6 +105,10 @@ class Manifest(_Part):
     shapes: tuple[tuple[int, int], ...] = Field(((800, 800),), min_length=1, max_length=16)
     max_upscale: float = Field(2.0, ge=1.0, le=8.0, description="Small images are enlarged by at most this.")
     readable_px: float = Field(8.0, gt=0, description="Smallest text height it finds, model pixels.")
+    agreement: dict[Literal["bf16", "fp16"], Ratio] = Field(
+        default_factory=dict,
+        description="Part of the regions of fp32 that a reduced precision finds again, as measured.",
+    )
     self_test: Literal["golden", "finite"] = Field(
         "golden",
         description="`golden`: must find the golden picture's lines; `finite`: numbers suffice "

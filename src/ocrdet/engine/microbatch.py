@@ -184,7 +184,9 @@ class MicroBatchScheduler:
     def _run(self, items: list[_Item]) -> None:
         started = time.perf_counter()
         try:
-            maps = self.warm.session.run(np.concatenate([item.tensor for item in items]))
+            tensors = [item.tensor for item in items]
+            batch = self.warm.session.new_batch((len(items), *tensors[0].shape[1:]))
+            maps = self.warm.session.run(np.concatenate(tensors, out=batch))
             ended = time.perf_counter()
             # A copy of its own, so that one image's map does not keep the whole batch alive.
             results = [_Pass(values.copy(), started, ended) for _, values in zip(items, maps, strict=True)]

@@ -10,6 +10,8 @@ from pathlib import Path
 CGROUP = Path("/sys/fs/cgroup")
 # Readiness says no above this share of the cgroup's memory limit.
 MEMORY_MARK = 0.92
+# Threads of one lane of OpenVINO.
+OPENVINO_THREADS = 4
 OWN_GROUPS = Path("/proc/self/cgroup")
 
 
@@ -18,25 +20,31 @@ class ThreadPlan:
     """How the CPUs are shared out.
 
     Attributes:
-        lanes: Runs at one time on the CPU provider, one thread each.
+        lanes: Runs at one time on the CPU.
+        threads: Threads of each of them.
         wide_threads: Threads of the session that serves a lone request; 1 means there is none.
         workers: Threads that decode, fit and find regions.
     """
 
     lanes: int
+    threads: int
     wide_threads: int
     workers: int
 
 
-def plan_threads(cpus: int, *, on_accelerator: bool) -> ThreadPlan:
+def plan_threads(cpus: int, device: str) -> ThreadPlan:
     """Share out the CPUs.
 
-    On the CPU each worker carries its image through one lane, so workers and lanes are one per CPU. On an
-    accelerator workers wait for the device most of the time, so there are more of them than CPUs.
+    On the CPU each worker carries its image through one lane, so workers and lanes are one per CPU. OpenVINO
+    loses nothing to threads, and each lane keeps memory of its own per shape: it has one lane for four CPUs.
+    On an accelerator workers wait for the device most of the time, so there are more of them than CPUs.
     """
-    if on_accelerator:
-        return ThreadPlan(lanes=1, wide_threads=1, workers=max(4, 2 * cpus))
-    return ThreadPlan(lanes=cpus, wide_threads=cpus, workers=cpus)
+    if device == "cpu":
+        return ThreadPlan(lanes=cpus, threads=1, wide_threads=cpus, workers=cpus)
+    if device == "openvino":
+        lanes = -(-cpus // OPENVINO_THREADS)
+        return ThreadPlan(lanes=lanes, threads=cpus // lanes, wide_threads=1, workers=max(cpus, lanes + 1))
+    return ThreadPlan(lanes=1, threads=1, wide_threads=1, workers=max(4, 2 * cpus))
 
 
 def available_cpus(cgroup: Path = CGROUP) -> int:

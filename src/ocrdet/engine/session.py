@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +10,7 @@ import onnxruntime as ort
 
 from ocrdet.engine.inspection import IMAGE_AXES, MAP_AXES, GraphSpec, TensorSpec, check_graph
 from ocrdet.engine.presets import propose_presets
+from ocrdet.engine.providers import ACCELERATORS, EXTRAS, PROVIDERS, SessionPlan, provider_options
 from ocrdet.errors import (
     ConfigurationError,
     DeviceLost,
@@ -24,16 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ocrdet.engine.manifest import Manifest
+    from ocrdet.engine.manifest import Manifest, OutputSpec
 
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
-EXTRAS = {"cpu": "cpu", "cuda": "gpu", "tensorrt": "gpu", "openvino": "openvino"}
-ACCELERATORS = ("cuda", "tensorrt")
 OUT_OF_MEMORY = ("out of memory", "failed to allocate memory", "bad_alloc", "status_alloc_failed")
 DEVICE_LOST = ("illegal memory access", "launch failure", "device lost", "uncorrectable ecc")
 
@@ -52,26 +44,16 @@ class Session(Protocol):
         """
         ...
 
+    def new_batch(self, shape: tuple[int, ...]) -> NDArray[np.generic]:
+        """Memory for a batch, the number of images first; its values are yet to be written.
+
+        It may be the same memory each time: one batch is filled and run before the next is asked for.
+        """
+        ...
+
     def close(self) -> None:
         """Free the device's memory."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPlan:
-    """How a session is made.
-
-    Attributes:
-        device: cpu, cuda, tensorrt or openvino.
-        threads: Threads inside one run on the CPU.
-        lanes: Runs at one time that the session is made for; only OpenVINO wants to know beforehand.
-        gpu_mem_limit_bytes: Fuse for the CUDA arena; 0 sets none.
-    """
-
-    device: str = "cpu"
-    threads: int = 1
-    lanes: int = 1
-    gpu_mem_limit_bytes: int = 0
 
 
 class OrtSession:
@@ -84,20 +66,10 @@ class OrtSession:
             ConfigurationError: The device is not there.
             ManifestInvalid: The graph is no detector of this kind, or is not readable.
         """
-        self._session = _open(path, plan)
-        self.provider = self._session.get_providers()[0]
-        if self.provider != PROVIDERS[plan.device]:
-            raise ConfigurationError(
-                f"OCRDET_DEVICE={plan.device} asked for {PROVIDERS[plan.device]}, but ONNX Runtime fell back "
-                f"to {self.provider}. Its driver or libraries are missing; see `ocrdet doctor`."
-            )
-        self.graph = check_graph(
-            [_tensor_spec(node) for node in self._session.get_inputs()],
-            [_tensor_spec(node) for node in self._session.get_outputs()],
-            manifest,
-        )
-        self._channel = manifest.output.channel
-        self._logits = manifest.output.activation == "logits"
+        self._session = open_session(path, plan)
+        self.provider = verified_provider(self._session, plan.device)
+        self.graph = check_graph(*tensor_specs(self._session), manifest)
+        self._output = manifest.output
 
     def run(self, batch: NDArray[np.generic]) -> NDArray[np.float32]:
         """See `Session.run`; a graph of one fixed batch size is filled up with copies of the first image.
@@ -106,35 +78,54 @@ class OrtSession:
             InferenceFailed: The run raised.
         """
         count = len(batch)
-        missing = (self.graph.static_batch or count) - count
-        if missing > 0:
-            batch = np.concatenate([batch, np.repeat(batch[:1], missing, axis=0)])
+        batch = fill_up(batch, self.graph)
         try:
             raw = self._session.run([self.graph.output.name], {self.graph.input.name: batch})[0]
         except Exception as error:
-            kind, detail = _translate(error)
+            kind, detail = translate_failure(error)
             raise kind(detail) from error
-        return self._as_maps(np.asarray(raw))[:count]
+        return read_maps(np.asarray(raw), self.graph, self._output)[:count]
+
+    def new_batch(self, shape: tuple[int, ...]) -> NDArray[np.generic]:
+        """See `Session.new_batch`."""
+        return np.empty(shape, self.graph.input.dtype)
 
     def close(self) -> None:
         """See `Session.close`."""
         del self._session
 
-    def _as_maps(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        maps = raw
-        if maps.ndim == IMAGE_AXES:
-            channels_last = self.graph.layout == "NHWC" and maps.shape[3] < maps.shape[1]
-            planes = np.moveaxis(maps, 3, 1) if channels_last else maps
-            if self._channel >= planes.shape[1]:
-                raise ManifestInvalid(
-                    f"The manifest takes channel {self._channel} of {self.graph.output.name}, which has only "
-                    f"{planes.shape[1]}; they are counted from 0."
-                )
-            maps = planes[:, self._channel]
-        elif maps.ndim == MAP_AXES[0]:
-            maps = maps[None]
-        values = np.ascontiguousarray(maps, dtype=np.float32)
-        return _sigmoid(values) if self._logits else values
+
+def fill_up(batch: NDArray[np.generic], graph: GraphSpec) -> NDArray[np.generic]:
+    """A batch of the one size that a graph takes, filled up with copies of its first image; else itself."""
+    missing = (graph.static_batch or len(batch)) - len(batch)
+    return np.concatenate([batch, np.repeat(batch[:1], missing, axis=0)]) if missing > 0 else batch
+
+
+def read_maps(raw: NDArray[Any], graph: GraphSpec, output: OutputSpec) -> NDArray[np.float32]:
+    """The probability maps (N, H, W) float32 in what a graph gives.
+
+    Args:
+        raw: (N, C, H, W), (N, H, W, C), (N, H, W) or (H, W).
+        graph: The graph that gave it.
+        output: Which channel to take, and whether it needs a sigmoid.
+
+    Raises:
+        ManifestInvalid: There is no such channel as the manifest says.
+    """
+    maps = raw
+    if maps.ndim == IMAGE_AXES:
+        channels_last = graph.layout == "NHWC" and maps.shape[3] < maps.shape[1]
+        planes = np.moveaxis(maps, 3, 1) if channels_last else maps
+        if output.channel >= planes.shape[1]:
+            raise ManifestInvalid(
+                f"The manifest takes channel {output.channel} of {graph.output.name}, which has only "
+                f"{planes.shape[1]}; they are counted from 0."
+            )
+        maps = planes[:, output.channel]
+    elif maps.ndim == MAP_AXES[0]:
+        maps = maps[None]
+    values = np.ascontiguousarray(maps, dtype=np.float32)
+    return _sigmoid(values) if output.activation == "logits" else values
 
 
 def default_device() -> str:
@@ -161,7 +152,7 @@ def propose_for_file(path: Path) -> list[str]:
     Raises:
         ManifestInvalid: The file is no readable ONNX graph.
     """
-    session = _open(path, SessionPlan())
+    session = open_session(path, SessionPlan())
     inputs, outputs = session.get_inputs(), session.get_outputs()
     return propose_presets(inputs[0].name, outputs[0].name) if len(inputs) == len(outputs) == 1 else []
 
@@ -172,7 +163,13 @@ def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(np.isfinite(logits), values, np.float32(np.nan))
 
 
-def _open(path: Path, plan: SessionPlan) -> ort.InferenceSession:
+def open_session(path: Path, plan: SessionPlan) -> ort.InferenceSession:
+    """A session on the device of the plan, its provider not yet verified.
+
+    Raises:
+        ConfigurationError: The installed ONNX Runtime was not built for the device.
+        ManifestInvalid: The file is no readable ONNX graph.
+    """
     wanted = PROVIDERS[plan.device]
     if wanted not in ort.get_available_providers():
         raise ConfigurationError(
@@ -194,11 +191,32 @@ def _open(path: Path, plan: SessionPlan) -> ort.InferenceSession:
     _share_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return ort.InferenceSession(str(path), options, providers=[(wanted, _provider_options(plan))])
+        return ort.InferenceSession(str(path), options, providers=[(wanted, provider_options(plan))])
     except Exception as error:
         raise ManifestInvalid(
             f"{path.name} cannot be loaded by ONNX Runtime {ort.__version__}: {_first_line(error)}"
         ) from error
+
+
+def verified_provider(session: ort.InferenceSession, device: str) -> str:
+    """The provider that a session runs on.
+
+    Raises:
+        ConfigurationError: It is not the one asked for: ONNX Runtime falls back to the CPU by itself.
+    """
+    provider: str = session.get_providers()[0]
+    if provider != PROVIDERS[device]:
+        raise ConfigurationError(
+            f"OCRDET_DEVICE={device} asked for {PROVIDERS[device]}, but ONNX Runtime fell back "
+            f"to {provider}. Its driver or libraries are missing; see `ocrdet doctor`."
+        )
+    return provider
+
+
+def tensor_specs(session: ort.InferenceSession) -> tuple[list[TensorSpec], list[TensorSpec]]:
+    """The inputs and the outputs of a session."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    return [_tensor_spec(node) for node in inputs], [_tensor_spec(node) for node in outputs]
 
 
 @functools.cache
@@ -208,31 +226,13 @@ def _share_arena() -> None:
     ort.create_and_register_allocator(memory, ort.OrtArenaCfg(0, -1, -1, -1))
 
 
-def _provider_options(plan: SessionPlan) -> dict[str, str]:
-    if plan.device == "cuda":
-        options = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
-        if plan.gpu_mem_limit_bytes:
-            options["gpu_mem_limit"] = str(plan.gpu_mem_limit_bytes)
-        return options
-    if plan.device == "openvino":
-        # Its threads are those of all streams together, and callers queue up for a stream.
-        threads, streams = str(plan.threads * plan.lanes), str(plan.lanes)
-        return {
-            "device_type": "CPU",
-            "precision": "FP32",
-            "num_of_threads": threads,
-            "num_streams": streams,
-        }
-    return {}
-
-
 def _tensor_spec(node: ort.NodeArg) -> TensorSpec:
     dims = tuple(dim if isinstance(dim, int) and dim > 0 else None for dim in node.shape)
     return TensorSpec(node.name, dims, node.type)
 
 
-def _translate(error: Exception) -> tuple[type[InferenceFailed], str]:
-    """Name the cause by ONNX Runtime's words; it has no error classes for these."""
+def translate_failure(error: Exception) -> tuple[type[InferenceFailed], str]:
+    """The kind of error by ONNX Runtime's words, for it has no classes of these, and what to say of it."""
     text = str(error).lower()
     if any(words in text for words in OUT_OF_MEMORY):
         return OutOfDeviceMemory, "The device has not enough memory for this batch."

@@ -95,7 +95,8 @@ def probe_speed(session: Session, reference: Session, shape: tuple[int, int]) ->
 
 def _pattern(session: Session, size: int, height: int, width: int) -> NDArray[np.generic]:
     """An input with contrast: on a flat one, logits without a bias are all 0 and pass as probabilities."""
-    ramp = np.linspace(0.0, 1.0, 1009, dtype=session.graph.input.dtype)
+    top = 255.0 if session.graph.takes_pixels else 1.0
+    ramp = np.linspace(0.0, top, 1009).astype(session.graph.input.dtype)
     return np.resize(ramp, session.graph.batch_shape(size, height, width))
 
 

@@ -34,26 +34,11 @@ class Normalization:
     gain: tuple[float, float, float]
     offset: tuple[float, float, float]
 
-    @classmethod
-    def from_mean_std(
-        cls,
-        mean: tuple[float, float, float],
-        std: tuple[float, float, float],
-        *,
-        scale: float = 1.0,
-        color: Literal["RGB", "BGR"],
-        layout: Layout = "NCHW",
-    ) -> Normalization:
-        """The map x -> (x * scale - mean) / std, channels in the model's order."""
-        gain = tuple(scale / s for s in std)
-        offset = tuple(-m / s for m, s in zip(mean, std, strict=True))
-        return cls(color, layout, (gain[0], gain[1], gain[2]), (offset[0], offset[1], offset[2]))
-
 
 def make_tensors(
     pixels: NDArray[np.uint8],
     windows: Sequence[Window],
-    normalization: Normalization,
+    normalization: Normalization | None,
     new_tensor: Callable[[], NDArray[np.generic]],
 ) -> Iterator[NDArray[np.generic]]:
     """The tensor of each window, made when it is asked for.
@@ -61,16 +46,33 @@ def make_tensors(
     Args:
         pixels: (h, w, 3) uint8 RGB, the scaled image.
         windows: The parts of it.
-        normalization: The model's map.
-        new_tensor: Gives the memory of the next one, as `normalize_into` wants it.
+        normalization: The model's map; None if its graph takes pixels and has the map inside.
+        new_tensor: Gives the memory of the next one, as `normalize_into` or `place_pixels` wants it.
 
     Yields:
         One tensor per window, in their order.
     """
     for window in windows:
         tensor = new_tensor()
-        normalize_into(pixels[window.area], normalization, tensor)
+        if normalization is None:
+            place_pixels(pixels[window.area], tensor)
+        else:
+            normalize_into(pixels[window.area], normalization, tensor)
         yield tensor
+
+
+def place_pixels(pixels: NDArray[np.uint8], tensor: NDArray[np.generic]) -> None:
+    """Write pixels into the top-left corner of a tensor and black around them.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB, at most as large as the tensor.
+        tensor: (1, H, W, 3) uint8, overwritten whole.
+    """
+    height, width = pixels.shape[:2]
+    image = tensor[0]
+    image[:height, :width] = pixels
+    image[height:] = 0
+    image[:height, width:] = 0
 
 
 def normalize_into(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ocrdet.engine.inspection import GraphSpec, TensorSpec
+from ocrdet.engine.inspection import PIXELS_TYPE, GraphSpec, TensorSpec
 from ocrdet.engine.microbatch import MicroBatchScheduler
+from ocrdet.engine.recipe import PIXELS
 from ocrdet.engine.ticket import Ticket
 from ocrdet.engine.warm_up import WarmSession
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 20.0
 IMAGE = TensorSpec("x", (None, 3, None, None), "tensor(float)")
 MAP = TensorSpec("map", (None, 1, None, None), "tensor(float)")
+GRAPH = GraphSpec(IMAGE, MAP, "NCHW", None, None, None)
+PIXEL_GRAPH = GraphSpec(TensorSpec(PIXELS, (None, None, None, 3), PIXELS_TYPE), MAP, "NHWC", None, None, None)
 
 
 def make_tensor(mark: float, shape: tuple[int, int] = (2, 2)) -> NDArray[np.float32]:
@@ -51,7 +54,7 @@ class FakeSession:
 
     def __init__(self, script: Callable[[list[float]], None] | None = None) -> None:
         """Answer everything at once, unless the script objects."""
-        self.graph = GraphSpec(IMAGE, MAP, "NCHW", None, None, None)
+        self.graph = GRAPH
         self.batches: list[list[float]] = []
         self.shapes: list[tuple[int, ...]] = []
         self.threads: set[str] = set()
@@ -83,6 +86,10 @@ class FakeSession:
             with self._lock:
                 self.running -= 1
         return self.answer(batch.astype(np.float32))
+
+    def new_batch(self, shape: tuple[int, ...]) -> NDArray[np.generic]:
+        """Memory of the input's type."""
+        return np.empty(shape, self.graph.input.dtype)
 
     def wait_for_start(self) -> None:
         """Wait until one more run has begun."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ocrdet.engine.inspection import Dims, GraphSpec, TensorSpec, check_graph
+from ocrdet.engine.inspection import PIXELS_TYPE, Dims, GraphSpec, TensorSpec, check_graph, pixel_graph
 from ocrdet.engine.manifest import Manifest, complete_manifest
+from ocrdet.engine.recipe import PIXELS
 from ocrdet.errors import ManifestInvalid
 
 FLOAT = "tensor(float)"
@@ -141,3 +142,42 @@ def test_a_closed_set_of_shapes_and_batches_follows_from_the_graph() -> None:
     half = check((1, 3, 640, None), (1, 1, 640, None))
     assert half.shapes([(800, 800), (608, 800), (800, 320)]) == ((640, 800), (640, 320))
     assert static.batch_shape(4, 640, 640) == (4, 640, 640, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "output", "static", "batch"),
+    [
+        ((None, None, None, 3), (None, 1, None, None), (None, None), None),
+        ((None, 800, 608, 3), (None, 800, 608), (800, 608), None),
+        ((2, 64, 32, 3), (2, 1, 64, 32), (64, 32), 2),
+        ((None, None, None, 3), (None, None), (None, None), 1),
+        ((None, None, None, 3), (1, None, None), (None, None), 1),
+    ],
+)
+def test_a_graph_that_was_rewritten_takes_pixels_as_the_model_took_tensors(
+    image: Dims, output: Dims, static: tuple[int | None, int | None], batch: int | None
+) -> None:
+    """(N, H, W, 3) uint8 RGB, whatever the model's own order was."""
+    pixels, values = TensorSpec(PIXELS, image, PIXELS_TYPE), TensorSpec("map", output, FLOAT)
+    graph = pixel_graph([pixels], [values], make_manifest())
+    assert graph.takes_pixels
+    assert graph.input.dtype is np.uint8
+    assert graph.batch_shape(2, 64, 32) == (2, 64, 32, 3)
+    assert (graph.static_height, graph.static_width) == static
+    assert graph.static_batch == batch
+
+
+def test_the_map_of_a_rewritten_graph_is_the_one_that_the_manifest_names() -> None:
+    """A graph with several outputs keeps them."""
+    pixels = TensorSpec(PIXELS, (None, None, None, 3), PIXELS_TYPE)
+    outputs = [TensorSpec(name, (None, 1, None, None), FLOAT) for name in ("first", "second")]
+    graph = pixel_graph([pixels], outputs, make_manifest(output={"name": "second"}))
+    assert graph.output.name == "second"
+
+
+def test_a_tensor_is_no_pixels() -> None:
+    """As long as the graph is the model's own."""
+    assert not check((None, 3, None, None), (None, 1, None, None)).takes_pixels
+    tensor = TensorSpec("x", (None, 3, None, None), FLOAT)
+    with pytest.raises(ManifestInvalid, match=PIXELS):
+        pixel_graph([tensor], [tensor], make_manifest())

@@ -28,6 +28,20 @@ def test_a_manifest_says_only_what_differs_from_its_preset() -> None:
     assert manifest.shapes == ((800, 800),)
 
 
+def test_normalisation_is_one_factor_and_one_term_per_channel() -> None:
+    """(x * scale - mean) / std, so that black becomes the term."""
+    spec = {"scale": 0.5, "mean": [1.0, 2.0, -3.0], "std": [0.25, 0.5, 2.0]}
+    normalization = make_manifest(normalization=spec).normalization
+    assert normalization.gain == (2.0, 1.0, 0.25)
+    assert normalization.offset == (-4.0, -4.0, 1.5)
+
+
+def test_what_was_measured_of_a_precision_stands_in_the_manifest() -> None:
+    """Nothing was, unless it says so."""
+    assert make_manifest().agreement == {}
+    assert make_manifest(agreement={"bf16": 0.996}).agreement == {"bf16": 0.996}
+
+
 def test_completing_a_manifest_leaves_the_preset_alone() -> None:
     """The next model of that preset gets the preset's own values."""
     make_manifest(thresholds={"score": 0.7, "scenes": {"document": 0.9}}, input={"color": "RGB"})
@@ -56,6 +70,8 @@ def test_completing_a_manifest_leaves_the_preset_alone() -> None:
         ({"output": {"channel": -1}}, "output.channel"),
         ({"thresholds": {"score": 1.2}}, "thresholds.score"),
         ({"thresholds": {"scenes": {"beach": 0.2}}}, "thresholds.scenes.beach"),
+        ({"agreement": {"fp32": 1.0}}, "agreement.fp32"),
+        ({"agreement": {"bf16": 1.1}}, "agreement.bf16"),
         ({"shapes": []}, "shapes:"),
         ({"shapes": [[800, 790]]}, "shapes: .*multiple of 32 between 32 and 4096"),
         ({"shapes": [[0, 800]]}, "shapes: .*multiple of 32"),

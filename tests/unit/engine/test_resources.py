@@ -112,14 +112,35 @@ def test_without_a_quota_the_affinity_decides(groups: Path, monkeypatch: pytest.
 
 def test_on_the_cpu_workers_and_lanes_are_one_per_cpu() -> None:
     """A single CPU has no use for a wide session beside the narrow one."""
-    assert plan_threads(4, on_accelerator=False) == ThreadPlan(lanes=4, wide_threads=4, workers=4)
-    assert plan_threads(1, on_accelerator=False).wide_threads == 1
+    assert plan_threads(4, "cpu") == ThreadPlan(lanes=4, threads=1, wide_threads=4, workers=4)
+    assert plan_threads(1, "cpu") == ThreadPlan(lanes=1, threads=1, wide_threads=1, workers=1)
 
 
-def test_an_accelerator_has_one_lane_and_more_workers_than_cpus() -> None:
+@pytest.mark.parametrize(
+    ("cpus", "lanes", "threads"), [(1, 1, 1), (2, 1, 2), (4, 1, 4), (6, 2, 3), (8, 2, 4), (16, 4, 4)]
+)
+def test_openvino_has_a_lane_for_four_cpus_and_a_worker_to_prepare_the_next_image(
+    cpus: int, lanes: int, threads: int
+) -> None:
+    """No session is wide: each lane is already, and each keeps memory of its own."""
+    plan = plan_threads(cpus, "openvino")
+    assert plan == ThreadPlan(lanes, threads, wide_threads=1, workers=max(cpus, 2))
+    assert plan.workers > plan.lanes
+
+
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
+@pytest.mark.parametrize("cpus", range(1, 40))
+def test_no_more_threads_than_cpus_compute_at_one_time(cpus: int, device: str) -> None:
+    """And hardly fewer."""
+    plan = plan_threads(cpus, device)
+    assert cpus - plan.lanes < plan.lanes * plan.threads <= cpus
+
+
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_an_accelerator_has_one_lane_and_more_workers_than_cpus(device: str) -> None:
     """The workers decode and find regions while the device runs."""
-    assert plan_threads(1, on_accelerator=True) == ThreadPlan(lanes=1, wide_threads=1, workers=4)
-    assert plan_threads(8, on_accelerator=True).workers == 16
+    assert plan_threads(1, device) == ThreadPlan(lanes=1, threads=1, wide_threads=1, workers=4)
+    assert plan_threads(8, device).workers == 16
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell")

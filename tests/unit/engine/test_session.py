@@ -9,14 +9,8 @@ import onnxruntime as ort
 import pytest
 
 from ocrdet.engine.manifest import complete_manifest
-from ocrdet.engine.session import (
-    PROVIDERS,
-    OrtSession,
-    SessionPlan,
-    _provider_options,
-    default_device,
-    runtime_facts,
-)
+from ocrdet.engine.providers import PROVIDERS, SessionPlan
+from ocrdet.engine.session import OrtSession, default_device, runtime_facts
 from ocrdet.errors import (
     ConfigurationError,
     DeviceLost,
@@ -250,9 +244,12 @@ def test_a_session_on_the_cpu_names_its_provider(tmp_path: Path) -> None:
     session.close()
 
 
-def test_openvino_is_told_its_threads_and_lanes_beforehand() -> None:
-    """Its callers share the session's streams; with one stream the lanes would wait for each other."""
-    options = _provider_options(SessionPlan("openvino", threads=1, lanes=4))
-    assert options["num_of_threads"] == options["num_streams"] == "4"
-    wide = _provider_options(SessionPlan("openvino", threads=4))
-    assert (wide["num_of_threads"], wide["num_streams"]) == ("4", "1")
+@pytest.mark.parametrize("half", [False, True])
+def test_memory_for_a_batch_is_of_the_type_that_the_graph_takes(tmp_path: Path, half: bool) -> None:
+    """What is put together in it runs as it is."""
+    session = make_session(detector_graph(tmp_path / "tiny.onnx", half=half))
+    batch = session.new_batch((2, 3, 64, 32))
+    assert batch.shape == (2, 3, 64, 32)
+    assert batch.dtype == (np.float16 if half else np.float32)
+    batch[...] = 0
+    assert session.run(batch).shape == (2, 64, 32)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ocrdet.engine.warm_up import LEAST_SPEED_UP, probe_speed, warm_up
 from ocrdet.errors import ConfigurationError, ManifestInvalid, SelfTestFailed
-from tests.unit.engine.sessions import Clock, FakeSession
+from tests.unit.engine.sessions import GRAPH, PIXEL_GRAPH, Clock, FakeSession
+
+if TYPE_CHECKING:
+    from ocrdet.engine.inspection import GraphSpec
 
 
 @pytest.fixture
@@ -36,6 +41,24 @@ def test_every_shape_is_run_with_every_batch_size() -> None:
     session = FakeSession()
     warm_up(session, [(32, 64), (64, 32)], (1, 2))
     assert set(session.shapes) == {(1, 3, 32, 64), (2, 3, 32, 64), (1, 3, 64, 32), (2, 3, 64, 32)}
+
+
+@pytest.mark.parametrize(("graph", "top"), [(GRAPH, 1), (PIXEL_GRAPH, 255)], ids=["tensor", "pixels"])
+def test_a_session_is_warmed_with_all_values_that_its_input_may_have(graph: GraphSpec, top: int) -> None:
+    """On a flat input, logits without a bias are all 0 and pass as probabilities."""
+    session, seen = FakeSession(), list[NDArray[np.generic]]()
+
+    def answer(batch: NDArray[np.generic]) -> NDArray[np.float32]:
+        seen.append(batch)
+        return np.zeros((len(batch), 32, 64), np.float32)
+
+    session.graph = graph
+    session.run = answer  # type: ignore[method-assign]
+    warm_up(session, [(32, 64)], (1, 2))
+    assert {batch.shape for batch in seen} == {graph.batch_shape(size, 32, 64) for size in (1, 2)}
+    for batch in seen:
+        assert batch.dtype == graph.input.dtype
+        assert (batch.min(), batch.max()) == (0, top)
 
 
 def test_the_slowest_run_is_taken_once_warm(clock: Clock) -> None:
