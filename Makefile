@@ -5,6 +5,7 @@
 VARIANT ?= auto
 EXTRAS ?=
 FUZZ ?=
+BENCH ?=
 GPU ?=
 
 SHELL := /bin/sh
@@ -62,7 +63,7 @@ lint: dev
 	@echo 'ruff format: layout'
 	@.venv-dev/bin/ruff format --quiet --check --diff
 	@echo 'mypy: types'
-	@.venv-dev/bin/mypy $(wildcard src requirements tests bench/*.py docs/*.py examples/*.py)
+	@.venv-dev/bin/mypy $(wildcard src requirements tests bench/*.py bench/peers/*.py docs/*.py examples/*.py)
 	@echo 'import-linter: floors'
 	@.venv-dev/bin/lint-imports --no-logo
 
@@ -73,8 +74,9 @@ format: dev ## put the code into its layout
 fuzz: dev ## send odd bodies through everything for a minute or two (see docs/fuzzing.md)
 	@.venv-dev/bin/python -m tests.fuzz.run $(FUZZ)
 
-bench: dev ## measure, about eight minutes; writes docs/performance.md
-	@.venv-dev/bin/python -m bench.run
+bench: dev ## measure, about 35 minutes on a machine at rest; writes docs/performance.md
+	@set -- --venv .venv-openvino --variant openvino; $(SET_UP)
+	@.venv-dev/bin/python -m bench.run --openvino .venv-openvino/bin/python $(BENCH)
 
 bench-gpu: ## measure on a machine with an NVIDIA card, under eight minutes; writes docs/performance-gpu.md
 	@set -- --venv .venv --variant gpu --extras '$(EXTRAS)'; $(SET_UP)

@@ -44,3 +44,15 @@ def draw_page(seed: int, width: int = 1600, height: int = 1200, *, quality: int 
         cv2.putText(page, words, (left, top), cv2.FONT_HERSHEY_SIMPLEX, size, (30, 30, 30), 2, cv2.LINE_AA)
         top += int(34 * size) + 12
     return cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def draw_dense_page(columns: int = 6, rows: int = 50) -> bytes:
+    """A JPEG page of 1600x1200 with a number in every cell of a table: 300 regions for a detector."""
+    page = np.full((1200, 1600, 3), 240, np.uint8)
+    random = np.random.default_rng(0)
+    for column in range(columns):
+        for row in range(rows):
+            place = (30 + column * 1580 // columns, 22 + row * 1190 // rows)
+            text = f"{random.integers(10**7, 10**8)}"
+            cv2.putText(page, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (30, 30, 30), 1, cv2.LINE_AA)
+    return cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()

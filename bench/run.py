@@ -1,49 +1,146 @@
-"""Measure everything and write docs/performance.md: `make bench`, about eight minutes.
+"""Measure everything and write docs/performance.md: `make bench`, about 35 minutes, half of it for peers.
 
+    python -m bench.run [--only NAME,...] [--openvino PYTHON] [--quick] [--out FOLDER]
+
+Each part is written to the results as soon as it is measured; `--only` measures some anew and keeps the rest.
 The other scripts in this folder measure one thing each; `bench/accuracy.py` needs labelled images and stands
 alone.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import json
 import platform
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from bench.memory import measure_memory
+from bench.arrivals import measure_arrivals
+from bench.document import write_document
+from bench.engines import measure_engines
+from bench.idle import measure_idle
+from bench.memory import measure_in_flight, measure_memory
 from bench.processes import ROOT
 from bench.regions_speed import measure_regions
-from bench.serving import CONCURRENCY, measure_serving
+from bench.resnet18 import measure_resnet18
+from bench.serving import measure_serving
+from bench.stages import measure_stages
 from ocrdet.engine.resources import available_cpus
 from ocrdet.engine.session import runtime_facts
 
-ROUNDS = 15
-SECONDS = 3.0
-MODEL = "ppocrv6-det-small"
-DOCUMENT = ROOT / "docs" / "performance.md"
-RESULTS = ROOT / "bench" / "results.json"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROUNDS, QUICK_ROUNDS = 15, 2
+# Parts that need more than the project's own environment are measured last.
+PARTS = ("stages", "regions", "serving", "arrivals", "memory", "idle", "resnet18", "engines", "peers")
+NEEDED = {"engines": "needs --openvino PYTHON", "peers": "needs bench/peers"}
+# Of the results; earlier ones of another form are not merged with.
+FORM = 2
 
 
 def main() -> None:
-    """Run the scripts one after the other; nothing else should run meanwhile."""
-    results: dict[str, Any] = {
-        "machine": _machine(),
-        "regions": measure_regions(60),
-        "serving": measure_serving(ROUNDS, SECONDS, MODEL),
-        "memory": measure_memory(1000),
+    """Run the parts one after the other; nothing else should run meanwhile."""
+    arguments = _arguments()
+    results_file, document = (
+        arguments.out / "bench" / "results.json",
+        arguments.out / "docs" / "performance.md",
+    )
+    results = _earlier(results_file)
+    parts = _parts(arguments)
+    began = time.monotonic()
+    for number, (name, measure) in enumerate(parts.items(), 1):
+        print(f"[{number}/{len(parts)}] {name}, {_minutes(began)} minutes gone", flush=True)
+        results[name] = measure()
+        for path, text in (
+            (results_file, json.dumps(results, indent=1) + "\n"),
+            (document, write_document(results)),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    print(f"wrote {document} and {results_file} in {_minutes(began)} minutes")
+
+
+def _minutes(began: float) -> str:
+    return f"{(time.monotonic() - began) / 60:.1f}"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", type=_names, default=PARTS, metavar="NAME,...", help=", ".join(PARTS))
+    parser.add_argument("--openvino", metavar="PYTHON", help="of an environment with ocrdet[openvino]")
+    parser.add_argument("--quick", action="store_true", help="two short rounds: to see that it runs")
+    parser.add_argument("--out", type=Path, default=ROOT, metavar="FOLDER", help="of bench/ and docs/")
+    return parser.parse_args()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    if unknown := set(text.split(",")) - set(PARTS):
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return tuple(name for name in PARTS if name in text.split(","))
+
+
+def _parts(arguments: argparse.Namespace) -> dict[str, Callable[[], Any]]:
+    """What to measure, by name."""
+    quick, python = arguments.quick, arguments.openvino
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+
+    def seconds(whole: float) -> float:
+        return whole / 4 if quick else whole
+
+    def memory() -> dict[str, float]:
+        return measure_in_flight(seconds(8)) | measure_memory(40 if quick else 1000)
+
+    parts: dict[str, Callable[[], Any]] = {
+        "stages": lambda: measure_stages(rounds),
+        "regions": lambda: measure_regions(4 * rounds),
+        "serving": lambda: measure_serving(rounds, seconds(2)),
+        "arrivals": lambda: measure_arrivals(seconds(15)),
+        "memory": memory,
+        "idle": lambda: measure_idle(seconds(20)),
+        "resnet18": lambda: measure_resnet18(rounds, seconds(0.6)),
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    DOCUMENT.write_text(_document(results), encoding="utf-8")
-    print(f"wrote {DOCUMENT.relative_to(ROOT)} and {RESULTS.relative_to(ROOT)}")
+    if python:
+        parts["engines"] = lambda: measure_engines(rounds, seconds(2), python)
+    if importlib.util.find_spec("bench.peers.compare"):
+        parts["peers"] = lambda: _measure_peers(rounds, seconds(2))
+    for name in arguments.only:
+        if name not in parts:
+            print(f"{name}: left out, {NEEDED[name]}")
+    return {name: measure for name, measure in parts.items() if name in arguments.only}
+
+
+def _measure_peers(rounds: int, seconds: float) -> Any:  # noqa: ANN401 - plain values for JSON
+    # Imported here: what peers need is prepared when they are asked for.
+    from bench.peers.compare import measure_peers
+
+    results = measure_peers(rounds, seconds)
+    # RapidOCR leaves the precision to OpenVINO, which takes bf16 where the CPU has it; ocrdet does not.
+    again = measure_peers(rounds, seconds, ["rapidocr openvino"], {"OCRDET_PRECISION": "bf16"})
+    return results | {"rapidocr openvino, ocrdet in bf16": again["rapidocr openvino"]}
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """Results of an earlier run on this machine and software; else none."""
+    machine = _machine()
+    earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if (earlier.get("machine"), earlier.get("form")) == (machine, FORM):
+        return earlier
+    if earlier:
+        print(f"{path} is of another machine or other versions, and is replaced")
+    return {"form": FORM, "machine": machine}
 
 
 def _machine() -> str:
     model = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             model = line.split(":", 1)[1].strip()
             break
@@ -52,59 +149,6 @@ def _machine() -> str:
         f"{available_cpus()} CPUs of {model}, Python {platform.python_version()}, "
         f"ONNX Runtime {onnxruntime}, OpenCV {cv2.__version__}, NumPy {np.__version__}"
     )
-
-
-def _document(results: dict[str, Any]) -> str:
-    serving, memory, regions = results["serving"], results["memory"], results["regions"]
-    lines = [
-        "<!-- Written by bench/run.py; `make bench` measures and writes it anew. -->",
-        "",
-        "# Performance",
-        "",
-        f"Measured on {results['machine']}.",
-        "Absolute times belong to that machine; ratios carry over. Each round measures the server and its",
-        f"yardstick one after the other; the ratio is taken within the round: medians of {ROUNDS} rounds,",
-        "quartiles in brackets. The yardstick is a loop over plain `session.run` at the same input shape",
-        "in a process of its own (`bench/bare.py`); pages are drawn 1600x1200 JPEGs of about 400 kB.",
-        "",
-        "## Against a bare session",
-        "",
-        "| what | bare | server | ratio |",
-        "|---|---|---|---|",
-        f"| images per second, concurrency {CONCURRENCY} | {_spread(serving['bare_per_second'])} "
-        f"| {_spread(serving['server_per_second'])} | **{_spread(serving['throughput_ratio'])}** |",
-        f"| p50 alone, ms; the ratio is without decoding ({serving['decode_p50_ms']['median']:.1f} ms) "
-        f"| {_spread(serving['bare_wide_p50_ms'])} | {_spread(serving['alone_p50_ms'])} "
-        f"| **{_spread(serving['latency_ratio'])}** |",
-        f"| p50 and p99 at concurrency {CONCURRENCY}, ms | | {serving['busy_p50_ms']['median']:.0f} and "
-        f"{serving['busy_p99_ms']['median']:.0f} | |",
-        "",
-        "## Memory",
-        "",
-        f"{memory['requests']:.0f} requests of eight sizes from 340x76 to 2480x3508 as JPEG, PNG and WebP,",
-        "four at a time; resident memory of the server:",
-        "",
-        "| ready | after a quarter | at the end | peak | growth after the first quarter |",
-        "|---|---|---|---|---|",
-        f"| {memory['start_mib']:.0f} MiB | {memory['quarter_mib']:.0f} MiB | {memory['end_mib']:.0f} MiB "
-        f"| {memory['peak_mib']:.0f} MiB | **{memory['growth_percent']:.1f} %** |",
-        "",
-        "## Post-processing",
-        "",
-        "CPU time from an 800x800 probability map to regions in reading order, one thread, drawn maps:",
-        "",
-        "| map | regions | ms |",
-        "|---|---|---|",
-        *(
-            f"| {name} | {each['regions']} | {each['ms']} ({each['quartiles'][0]}-{each['quartiles'][1]}) |"
-            for name, each in regions.items()
-        ),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _spread(figure: dict[str, float]) -> str:
-    return f"{figure['median']:.3g} ({figure['q1']:.3g}-{figure['q3']:.3g})"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ run can be captured once as a CUDA graph and replayed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime as ort
@@ -46,7 +46,8 @@ class _Binding:
         device: The same on the device.
         binding: Both ends of a run, by address.
         options: Says which captured graph a run is.
-        maps: What the run writes: on the host, or on the device if runs are captured.
+        maps: What the run writes: on the device if runs are captured, else on the host.
+        host_maps: The same on the host.
     """
 
     host: NDArray[np.generic]
@@ -54,6 +55,7 @@ class _Binding:
     binding: ort.IOBinding
     options: ort.RunOptions
     maps: ort.OrtValue
+    host_maps: ort.OrtValue
 
 
 class BoundSession:
@@ -95,7 +97,9 @@ class BoundSession:
                 np.copyto(buffers.host, batch)
             buffers.device.update_inplace(buffers.host)
             self._session.run_with_iobinding(buffers.binding, buffers.options)
-            raw = buffers.maps.numpy()
+            if self._captures:  # a captured run may not copy to the host
+                buffers.host_maps.update_inplace(buffers.maps)
+            raw = buffers.host_maps.numpy()
         except Exception as error:
             kind, detail = translate_failure(error)
             raise kind(detail) from error
@@ -140,15 +144,14 @@ class BoundSession:
         options = ort.RunOptions()
         options.add_run_config_entry(GRAPH_KEY, UNCAPTURED)
         self._session.run_with_iobinding(binding, options)
-        maps = self._map_memory(binding.get_outputs()[0].numpy())
-        binding.clear_binding_outputs()
-        binding.bind_ortvalue_output(self.graph.output.name, maps)
+        like = binding.get_outputs()[0].numpy()
+        host_maps = maps = ort.OrtValue.ortvalue_from_numpy(
+            self._lock.allocate(like.shape, like.dtype), "cpu"
+        )
         if self._captures:
+            maps = ort.OrtValue.ortvalue_from_shape_and_type(like.shape, like.dtype, self._memory, 0)
             options = ort.RunOptions()
             options.add_run_config_entry(GRAPH_KEY, str(len(self._bindings) + 1))
-        return _Binding(host, device, binding, options, maps)
-
-    def _map_memory(self, like: NDArray[Any]) -> ort.OrtValue:
-        if self._captures:  # a captured run may not copy to the host
-            return ort.OrtValue.ortvalue_from_shape_and_type(like.shape, like.dtype, self._memory, 0)
-        return ort.OrtValue.ortvalue_from_numpy(self._lock.allocate(like.shape, like.dtype), "cpu")
+        binding.clear_binding_outputs()
+        binding.bind_ortvalue_output(self.graph.output.name, maps)
+        return _Binding(host, device, binding, options, maps, host_maps)

@@ -45,8 +45,17 @@ class SessionPlan:
     engine_cache: Path | None = None
 
 
+def provider_list(plan: SessionPlan) -> list[tuple[str, dict[str, str]]]:
+    """The providers of a plan with their options, as ONNX Runtime wants them, the most wanted first.
+
+    What TensorRT has no operator for runs on CUDA, not on the CPU.
+    """
+    behind = [(PROVIDERS["cuda"], _cuda(plan))] if plan.device == "tensorrt" else []
+    return [(PROVIDERS[plan.device], provider_options(plan)), *behind]
+
+
 def provider_options(plan: SessionPlan) -> dict[str, str]:
-    """The options of the plan's provider, as ONNX Runtime wants them."""
+    """The options of the plan's own provider."""
     if plan.device == "cuda":
         return _cuda(plan)
     if plan.device == "tensorrt":
@@ -60,6 +69,8 @@ def _cuda(plan: SessionPlan) -> dict[str, str]:
         "cudnn_conv_algo_search": "HEURISTIC",
         "cudnn_conv_use_max_workspace": "0",
         "arena_extend_strategy": "kSameAsRequested",
+        # Its 10 bits would be no fp32.
+        "use_tf32": "0",
     }
     if plan.gpu_mem_limit_bytes:
         options["gpu_mem_limit"] = str(plan.gpu_mem_limit_bytes)

@@ -10,7 +10,7 @@ import onnxruntime as ort
 
 from ocrdet.engine.inspection import IMAGE_AXES, MAP_AXES, GraphSpec, TensorSpec, check_graph
 from ocrdet.engine.presets import propose_presets
-from ocrdet.engine.providers import ACCELERATORS, EXTRAS, PROVIDERS, SessionPlan, provider_options
+from ocrdet.engine.providers import ACCELERATORS, EXTRAS, PROVIDERS, SessionPlan, provider_list
 from ocrdet.errors import (
     ConfigurationError,
     DeviceLost,
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
     from ocrdet.engine.manifest import Manifest, OutputSpec
 
-OUT_OF_MEMORY = ("out of memory", "failed to allocate memory", "bad_alloc", "status_alloc_failed")
+OUT_OF_MEMORY = (
+    "out of memory",
+    "failed to allocate memory",
+    "bad_alloc",
+    "status_alloc_failed",
+    "is smaller than requested bytes",  # the arena, at gpu_mem_limit
+)
 DEVICE_LOST = ("illegal memory access", "launch failure", "device lost", "uncorrectable ecc")
 
 
@@ -167,7 +173,7 @@ def open_session(path: Path, plan: SessionPlan) -> ort.InferenceSession:
     """A session on the device of the plan, its provider not yet verified.
 
     Raises:
-        ConfigurationError: The installed ONNX Runtime was not built for the device.
+        ConfigurationError: The installed ONNX Runtime was not built for the device, or this cannot be used.
         ManifestInvalid: The file is no readable ONNX graph.
     """
     wanted = PROVIDERS[plan.device]
@@ -191,8 +197,13 @@ def open_session(path: Path, plan: SessionPlan) -> ort.InferenceSession:
     _share_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return ort.InferenceSession(str(path), options, providers=[(wanted, provider_options(plan))])
+        # Without the fall-back that would start anew on the CPU, in the middle of serving.
+        return ort.InferenceSession(str(path), options, providers=provider_list(plan), enable_fallback=0)
     except Exception as error:
+        if plan.device != "cpu":  # where the graph was opened before, so that it is not to blame
+            raise ConfigurationError(
+                f"OCRDET_DEVICE={plan.device} cannot run {path.name}: {_first_line(error)}"
+            ) from error
         raise ManifestInvalid(
             f"{path.name} cannot be loaded by ONNX Runtime {ort.__version__}: {_first_line(error)}"
         ) from error

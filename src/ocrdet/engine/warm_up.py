@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,8 +68,9 @@ def warm_up(session: Session, shapes: Sequence[tuple[int, int]], batch_sizes: Se
         ManifestInvalid: The output does not lie over the input, pixel for pixel.
         SelfTestFailed: The output is not a probability map.
     """
-    for height, width in shapes:
-        for size in batch_sizes:
+    # The largest first: the smaller ones then find room in the memory that it took.
+    for height, width in sorted(shapes, key=math.prod, reverse=True):
+        for size in sorted(batch_sizes, reverse=True):
             maps = session.run(_pattern(session, size, height, width))
             _check_maps(maps, size, height, width)
     # The first run of a shape allocates and chooses algorithms; the second is what a request meets.

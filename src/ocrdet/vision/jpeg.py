@@ -70,7 +70,10 @@ def require_whole_jpeg(data: bytes) -> None:
     # Inside scan data 0xFF is escaped, so this is no accident; thumbnails' end markers lie before the scan.
     if data.rfind(b"\xff\xd9") < scan:
         raise TruncatedImage("The JPEG ends before its end marker; upload the whole file.")
-    if data.count(b"\xff\xda", scan) > _MAX_SCANS:  # in a thumbnail or behind the end they do no harm
+    # By NumPy, because a search for two bytes takes 0.3 ms in which no other Python runs.
+    markers = np.frombuffer(data, np.uint8, offset=scan)
+    found = np.count_nonzero((markers[:-1] == 0xFF) & (markers[1:] == _SOS))
+    if found > _MAX_SCANS:  # in a thumbnail or behind the end they do no harm
         _require_few_scans(data, position)
 
 

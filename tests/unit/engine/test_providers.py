@@ -9,7 +9,14 @@ from typing import Any
 import onnxruntime as ort
 import pytest
 
-from ocrdet.engine.providers import ACCELERATORS, EXTRAS, PROVIDERS, SessionPlan, provider_options
+from ocrdet.engine.providers import (
+    ACCELERATORS,
+    EXTRAS,
+    PROVIDERS,
+    SessionPlan,
+    provider_list,
+    provider_options,
+)
 from ocrdet.settings import Settings
 
 
@@ -69,3 +76,21 @@ def test_openvino_compiles_for_the_shape_it_is_told() -> None:
     """In its own words for it."""
     options = provider_options(SessionPlan("openvino", input_shape="x[1,3,64,32]"))
     assert options["reshape_input"] == "x[1,3,64,32]"
+
+
+def test_what_tensorrt_cannot_do_is_done_by_cuda() -> None:
+    """And not by the CPU, which ONNX Runtime puts last by itself; every other device stands alone."""
+    plan = SessionPlan("tensorrt", gpu_mem_limit_bytes=123)
+    (first, own), (second, behind) = provider_list(plan)
+    assert (first, second) == (PROVIDERS["tensorrt"], PROVIDERS["cuda"])
+    assert own == provider_options(plan)
+    assert behind["gpu_mem_limit"] == "123"
+    for device in ("cpu", "cuda", "openvino"):
+        assert provider_list(SessionPlan(device)) == [
+            (PROVIDERS[device], provider_options(SessionPlan(device)))
+        ]
+
+
+def test_fp32_on_cuda_is_fp32() -> None:
+    """Not the ten bits that the card would take for convolutions by itself."""
+    assert provider_options(SessionPlan("cuda"))["use_tf32"] == "0"

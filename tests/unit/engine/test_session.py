@@ -204,7 +204,10 @@ def test_a_device_from_which_onnx_runtime_fell_back_is_refused(
     real = ort.InferenceSession
     asked = []
 
-    def fall_back(path: str, options: object, *, providers: list[tuple[str, dict[str, str]]]) -> object:
+    def fall_back(
+        path: str, options: object, *, providers: list[tuple[str, dict[str, str]]], enable_fallback: int
+    ) -> object:
+        assert enable_fallback == 0  # nor may it do so later, in the middle of serving
         asked.extend(providers)
         return real(path, options, providers=["CPUExecutionProvider"])
 
@@ -218,6 +221,23 @@ def test_a_device_from_which_onnx_runtime_fell_back_is_refused(
     (provider, options), *_ = asked
     assert provider == "CUDAExecutionProvider"
     assert options["gpu_mem_limit"] == str(1 << 30)
+
+
+def test_a_device_that_breaks_while_a_graph_is_loaded_is_named_and_not_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph was opened on the CPU before."""
+
+    def fail(*_: object, **__: object) -> object:
+        raise RuntimeError("CUDA failure 999: unknown error")
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: list(PROVIDERS.values()))
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(ort, "InferenceSession", fail)
+    with pytest.raises(
+        ConfigurationError, match=r"OCRDET_DEVICE=cuda cannot run tiny\.onnx: CUDA failure 999"
+    ):
+        make_session(detector_graph(tmp_path / "tiny.onnx"), SessionPlan("cuda"))
 
 
 @pytest.mark.parametrize(
