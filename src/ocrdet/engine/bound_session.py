@@ -1,14 +1,15 @@
 """A session on an accelerator whose input and output lie where they always lie.
 
-Each batch shape has its own buffers for good: one that the host fills, whose pages are locked so that the
-device fetches them by itself; one on the device; and the maps. Nothing is allocated while it serves, and a
-run can be captured once as a CUDA graph and replayed.
+Each batch shape has its own buffers for good: one that the host fills, part of a block whose pages are locked
+so that the device fetches them by itself; one on the device; and the maps. Nothing is allocated while it
+serves, and a run can be captured once as a CUDA graph and replayed.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
@@ -27,7 +28,7 @@ from ocrdet.engine.session import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from ocrdet.engine.manifest import Manifest
     from ocrdet.engine.providers import SessionPlan
@@ -82,6 +83,8 @@ class BoundSession:
         self._memory = memory
         self._lock = PageLock()
         self._bindings: dict[tuple[int, ...], _Binding] = {}
+        # One batch is filled, run and read before the next: all shapes share the host's memory.
+        self._host = self._host_maps = np.empty(0, np.uint8)
 
     def run(self, batch: NDArray[np.generic]) -> NDArray[np.float32]:
         """See `Session.run`; the maps are overwritten by the next run.
@@ -133,7 +136,8 @@ class BoundSession:
 
     def _bind(self, shape: tuple[int, ...]) -> _Binding:
         dtype = self.graph.input.dtype
-        host = self._lock.allocate(shape, dtype)
+        self._host = self._at_least(self._host, shape, dtype)
+        host = _viewed(self._host, shape, dtype)
         host[...] = 0
         device = ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._memory, 0)
         device.update_inplace(host)
@@ -145,8 +149,9 @@ class BoundSession:
         options.add_run_config_entry(GRAPH_KEY, UNCAPTURED)
         self._session.run_with_iobinding(binding, options)
         like = binding.get_outputs()[0].numpy()
+        self._host_maps = self._at_least(self._host_maps, like.shape, like.dtype)
         host_maps = maps = ort.OrtValue.ortvalue_from_numpy(
-            self._lock.allocate(like.shape, like.dtype), "cpu"
+            _viewed(self._host_maps, like.shape, like.dtype), "cpu"
         )
         if self._captures:
             maps = ort.OrtValue.ortvalue_from_shape_and_type(like.shape, like.dtype, self._memory, 0)
@@ -155,3 +160,14 @@ class BoundSession:
         binding.clear_binding_outputs()
         binding.bind_ortvalue_output(self.graph.output.name, maps)
         return _Binding(host, device, binding, options, maps, host_maps)
+
+    def _at_least(
+        self, memory: NDArray[np.uint8], shape: tuple[int, ...], dtype: DTypeLike
+    ) -> NDArray[np.uint8]:
+        """Locked memory that holds such an array: the same, or more where it is too small."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        return memory if memory.nbytes >= size else self._lock.allocate((size,), np.uint8)
+
+
+def _viewed(memory: NDArray[np.uint8], shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    return memory[: math.prod(shape) * np.dtype(dtype).itemsize].view(dtype).reshape(shape)

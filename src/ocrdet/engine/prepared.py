@@ -13,10 +13,12 @@ import json
 import logging
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ PROCESS_TIMEOUT_S = 300.0
 MOST_KEPT = 16
 # A start that was killed leaves its scratch folder behind.
 UNFINISHED = ".making-"
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @contextlib.contextmanager
@@ -54,10 +57,13 @@ def prepared_graph(files: ModelFiles, recipe: Recipe, cache: Path | None) -> Ite
     """
     with contextlib.ExitStack() as stack:
         try:
-            folder = writable_cache(cache, "graphs")
-            if folder is None:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ocrdet-")))
-            path = _find(folder, files, recipe) or _make(folder, files, recipe)
+            kept = _trusted_cache(cache, "graphs")
+            path = _find(kept, files, recipe) if kept else None
+            if path is None:
+                folder = writable_cache(cache, "graphs")
+                if folder is None:
+                    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ocrdet-")))
+                path = _make(folder, files, recipe)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             if recipe.pixels is not None or recipe.half:
                 raise ConfigurationError(
@@ -75,17 +81,30 @@ def writable_cache(cache: Path | None, part: str) -> Path | None:
         cache: None for the one that a service manager or the user's system names.
         part: The folder's name in it.
     """
-    folder = cache or _default_cache()
+    folder = _trusted_cache(cache, part)
     if folder is None:
         return None
-    folder /= part
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         log.warning("Nothing can be kept in %s, so each start makes it anew: %s", folder, error)
         return None
+
+
+def _trusted_cache(cache: Path | None, part: str) -> Path | None:
+    """A folder of the cache that nobody else can put graphs into, there or not; else None."""
+    folder = cache or _default_cache()
+    if folder is None:
+        return None
+    folder /= part
+    with contextlib.suppress(OSError):
+        facts = folder.stat()
+        if facts.st_uid not in {0, os.geteuid()} or facts.st_mode & OTHERS_WRITE:
+            log.warning("%s is not used: others than this user may write there. Type: chmod 700", folder)
+            return None
+    return folder
 
 
 def _default_cache() -> Path | None:
@@ -102,7 +121,8 @@ def _find(folder: Path, files: ModelFiles, recipe: Recipe) -> Path | None:
     graph, record = _places(folder, files, recipe)
     try:
         facts = json.loads(record.read_text("utf-8"))
-        record.touch()  # in use: not the first to be forgotten
+        with contextlib.suppress(OSError):  # it may be there to be read only
+            record.touch()  # in use: not the first to be forgotten
         if facts["changes"] == 0:
             return files.path
         return graph if facts["sha256"] == _digest(graph) else None
@@ -128,8 +148,12 @@ def _make(folder: Path, files: ModelFiles, recipe: Recipe) -> Path:
         noted = Path(scratch) / record.name
         noted.write_text(json.dumps(facts) + "\n", "utf-8")
         noted.replace(record)
-    _forget_oldest(folder)
-    log.info("The graph was prepared.", extra={FACTS: facts})
+    with contextlib.suppress(OSError):  # another start may be at it too, and nothing depends on it
+        _forget_oldest(folder)
+    if not facts["changes"] and facts["difference"]:
+        log.warning("The graph was not cleaned up: its output would change.", extra={FACTS: facts})
+    else:
+        log.info("The graph was prepared.", extra={FACTS: facts})
     return graph if facts["changes"] else files.path
 
 
@@ -139,9 +163,13 @@ def _run(source: Path, target: Path, recipe: Recipe) -> dict[str, Any]:
     Raises:
         ValueError: It failed; its last words are the reason.
     """
-    command = [sys.executable, "-m", "ocrdet.engine.graph_process", str(source), str(target)]
+    command = [sys.executable, "-P", "-s", "-m", "ocrdet.engine.graph_process", str(source), str(target)]
+    # Not the folder that the service was started in, which may hold an onnx.py: only what it imports itself.
+    paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(  # noqa: S603 - this interpreter, and files that were checked
         [*command, json.dumps(dataclasses.asdict(recipe))],
+        env=os.environ | {"PYTHONPATH": paths},
+        process_group=0,  # a Ctrl-C in the terminal is for the service alone
         capture_output=True,
         text=True,
         timeout=PROCESS_TIMEOUT_S,
@@ -155,7 +183,9 @@ def _run(source: Path, target: Path, recipe: Recipe) -> dict[str, Any]:
 
 def _places(folder: Path, files: ModelFiles, recipe: Recipe) -> tuple[Path, Path]:
     """Where the graph and its record lie."""
-    what = json.dumps([RECIPE_VERSION, files.sha256, dataclasses.asdict(recipe)], sort_keys=True)
+    what = json.dumps(
+        [RECIPE_VERSION, metadata.version("onnx"), files.sha256, dataclasses.asdict(recipe)], sort_keys=True
+    )
     key = hashlib.sha256(what.encode()).hexdigest()[:32]
     return folder / f"{key}.onnx", folder / f"{key}.json"
 

@@ -36,13 +36,13 @@ def plan_threads(cpus: int, device: str) -> ThreadPlan:
     """Share out the CPUs.
 
     On the CPU each worker carries its image through one lane, so workers and lanes are one per CPU. OpenVINO
-    loses nothing to threads, and each lane keeps memory of its own per shape: it has one lane for four CPUs.
+    loses nothing to threads, and each lane keeps memory of its own per shape: it has one for four to seven.
     On an accelerator workers wait for the device most of the time, so there are more of them than CPUs.
     """
     if device == "cpu":
         return ThreadPlan(lanes=cpus, threads=1, wide_threads=cpus, workers=cpus)
     if device == "openvino":
-        lanes = -(-cpus // OPENVINO_THREADS)
+        lanes = max(1, cpus // OPENVINO_THREADS)
         return ThreadPlan(lanes=lanes, threads=cpus // lanes, wide_threads=1, workers=max(cpus, lanes + 1))
     return ThreadPlan(lanes=1, threads=1, wide_threads=1, workers=max(4, 2 * cpus))
 

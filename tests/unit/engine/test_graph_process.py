@@ -151,3 +151,27 @@ def test_half_precision_is_not_compared_pixel_by_pixel(
     said, target = report(detector_graph(tmp_path / "tiny.onnx"), Recipe(half=True), capsys)
     assert said == {"changes": 2, "difference": 0.0}
     assert target.exists()
+
+
+def test_logits_are_compared_as_probabilities(tmp_path: Path) -> None:
+    """A thousandth of a large number is no difference between two maps."""
+    paths = []
+    for factor in (5000.0, 5000.5):
+        paths.append(tmp_path / f"{factor}.onnx")
+        save_graph(
+            paths[-1],
+            [make_step("logits = Mul x factor")],
+            [("x", ["n", 3, "h", "w"])],
+            [("logits", ["n", 3, "h", "w"])],
+            [numpy_helper.from_array(np.array(factor, np.float32), "factor")],
+        )
+    assert compare_graphs(paths[0], paths[1], None) < 1e-6
+
+
+def test_weights_in_a_file_of_their_own_are_refused(tmp_path: Path) -> None:
+    """No checksum of the model covers them, so what was made of them could not be told from what they became."""
+    source = detector_graph(tmp_path / "tiny.onnx", swish=True)
+    model = onnx.load(source)
+    onnx.save(model, source, save_as_external_data=True, size_threshold=0)
+    with pytest.raises(SystemExit, match="export it as one file"):
+        graph_process.main([str(source), str(tmp_path / "made.onnx"), '{"clean": true}'])

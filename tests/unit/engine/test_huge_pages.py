@@ -62,7 +62,17 @@ def test_a_block_in_use_is_found_among_the_memory_of_this_process() -> None:
     assert any(start <= inside < start + size for start, size in used_blocks(SMAPS.read_text("ascii")))
 
 
+def test_a_system_that_wants_no_large_pages_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collapsing would not ask."""
+    allowed = tmp_path / "enabled"
+    allowed.write_text("always madvise [never]\n")
+    monkeypatch.setattr(huge_pages, "ALLOWED", allowed)
+    monkeypatch.setattr(huge_pages, "used_blocks", lambda _: pytest.fail("memory was looked through"))
+    use_huge_pages()
+
+
 def test_a_system_that_does_not_tell_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As macOS is."""
+    monkeypatch.setattr(huge_pages, "ALLOWED", tmp_path / "enabled")
     monkeypatch.setattr(huge_pages, "SMAPS", tmp_path / "smaps")
     use_huge_pages()

@@ -83,6 +83,34 @@ def test_a_graph_is_rewritten_once(tmp_path: Path, files: ModelFiles, process: P
     assert len(list(first.parent.iterdir())) == 2
 
 
+def test_a_graph_that_an_image_was_built_with_is_taken_from_where_nothing_can_be_written(
+    tmp_path: Path, files: ModelFiles, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading comes first, and asks for nothing more."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    first = prepare(files, CLEAN, tmp_path)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
+    assert prepare(files, CLEAN, tmp_path) == first
+    assert process.runs == 1
+
+
+def test_another_start_that_tidies_up_at_the_same_time_harms_nothing(
+    tmp_path: Path, files: ModelFiles, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it lists may be gone a moment later."""
+
+    def vanish(_: Path) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(prepared, "_forget_oldest", vanish)
+    assert prepare(files, TAKE_PIXELS, tmp_path).is_file()
+    assert process.runs == 1
+
+
 def test_another_model_or_recipe_or_version_of_recipes_is_another_graph(
     tmp_path: Path, files: ModelFiles, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,3 +48,16 @@ def test_a_folder_that_is_there_and_takes_no_file_is_no_cache(
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     assert writable_cache(tmp_path, "graphs") is None
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707])
+def test_a_folder_that_others_can_write_to_is_no_cache(
+    tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What lies there may be anybody's graph; and what is made has a mode that keeps others out."""
+    folder = tmp_path / "graphs"
+    assert writable_cache(tmp_path, "graphs") == folder
+    assert folder.stat().st_mode & 0o077 == 0
+    folder.chmod(mode)
+    assert writable_cache(tmp_path, "graphs") is None
+    assert "others than this user may write there" in caplog.text
