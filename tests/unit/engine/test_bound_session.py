@@ -234,7 +234,7 @@ def test_input_and_maps_lie_in_locked_memory_until_the_end(
     bound = Pair(tmp_path).bound
     for _ in range(2):
         bound.run(make_pixels(2, 64, 32))
-    assert lock.taken == [(2, 64, 32, 3), (2, 1, 64, 32)]
+    assert lock.taken == [(2 * 64 * 32 * 3,), (2 * 64 * 32 * 4,)]
     assert lock.released == 0
     bound.close()
     assert lock.released == 1

@@ -169,7 +169,7 @@ def test_logits_are_compared_as_probabilities(tmp_path: Path) -> None:
 
 
 def test_weights_in_a_file_of_their_own_are_refused(tmp_path: Path) -> None:
-    """No checksum of the model covers them, so what was made of them could not be told from what they became."""
+    """No checksum of the model covers them, so what was made of them may not be what they are by now."""
     source = detector_graph(tmp_path / "tiny.onnx", swish=True)
     model = onnx.load(source)
     onnx.save(model, source, save_as_external_data=True, size_threshold=0)

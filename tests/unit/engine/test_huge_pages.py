@@ -62,7 +62,9 @@ def test_a_block_in_use_is_found_among_the_memory_of_this_process() -> None:
     assert any(start <= inside < start + size for start, size in used_blocks(SMAPS.read_text("ascii")))
 
 
-def test_a_system_that_wants_no_large_pages_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_wants_no_large_pages_is_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Collapsing would not ask."""
     allowed = tmp_path / "enabled"
     allowed.write_text("always madvise [never]\n")
