@@ -35,7 +35,7 @@ QUICK_SESSIONS = (
 # Each against what the service sets by itself (`engine/providers.py`).
 OPTIONS: tuple[dict[str, str], ...] = (
     {},
-    {"use_tf32": "0"},
+    {"use_tf32": "1"},
     {"cudnn_conv_use_max_workspace": "1"},
     {"cudnn_conv_algo_search": "EXHAUSTIVE"},
     {"prefer_nhwc": "1"},

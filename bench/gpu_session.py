@@ -31,7 +31,7 @@ from bench.pages import draw_page
 from bench.rounds import percentile
 from ocrdet.engine.bound_session import BoundSession
 from ocrdet.engine.prepared import prepared_graph
-from ocrdet.engine.providers import ACCELERATORS, Precision, SessionPlan, provider_options
+from ocrdet.engine.providers import ACCELERATORS, Precision, SessionPlan, provider_list
 from ocrdet.engine.recipe import PixelInput, Recipe
 from ocrdet.engine.resources import available_cpus
 from ocrdet.engine.session import OrtSession
@@ -109,8 +109,8 @@ def measure_session(task: Task) -> Answer:
     files, page = find_model(task.model), _page(*task.shape)
     normalization, recipe, expected = _on_cpu(files, task, page)
     with contextlib.ExitStack() as stack:
-        options = partial(_options, task)
-        stack.enter_context(mock.patch.object(ocrdet.engine.session, "provider_options", options))
+        providers = partial(_providers, task)
+        stack.enter_context(mock.patch.object(ocrdet.engine.session, "provider_list", providers))
         plan = SessionPlan(
             task.device,
             precision=task.precision,
@@ -133,8 +133,10 @@ def measure_session(task: Task) -> Answer:
     return Answer(round(start_s, 2), difference, batches, memory_by)
 
 
-def _options(task: Task, plan: SessionPlan) -> dict[str, str]:
-    return provider_options(plan) | (task.options if plan.device == task.device else {})
+def _providers(task: Task, plan: SessionPlan) -> list[tuple[str, dict[str, str]]]:
+    """The providers of a plan, the task's own options on top of the first one's."""
+    (name, options), *behind = provider_list(plan)
+    return [(name, options | (task.options if plan.device == task.device else {})), *behind]
 
 
 def _page(height: int, width: int) -> NDArray[np.uint8]:
