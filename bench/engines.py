@@ -3,7 +3,7 @@
     python -m bench.engines --openvino .venv-openvino/bin/python [--rounds 15] [--seconds 2]
 
 Both servers run all the time and rest while the other is measured. Agreement is the share of regions that
-both find, matched one to one at an IoU of 0.7 of their upright boxes, over drawn pages.
+both find, matched as `bench/precision.py` does, over drawn pages.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.pages import draw_dense_page, draw_page
 from bench.posting import Caller, load
+from bench.precision import match_quads
 from bench.processes import NotStarted, resident_bytes, server
 from bench.rounds import paired_rounds, spreads
 
@@ -23,18 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.rounds import Figures
+    from ocrdet.values import Quad
 
 CONCURRENCY = 8
 PAGES = 8
-MATCHED_IOU = 0.7
 MB = 1_000_000
 OPENVINO = {"OCRDET_DEVICE": "openvino"}
 VARIANTS = {
     "openvino fp32": OPENVINO,
     "openvino bf16": OPENVINO | {"OCRDET_PRECISION": "bf16"},
 }
-
-Box = tuple[float, float, float, float]
 
 
 def main() -> None:
@@ -99,32 +98,17 @@ def _figures(measured: dict[str, Figures]) -> Figures:
 def _agreement(first_port: int, second_port: int, pages: Sequence[bytes]) -> float:
     """The share of all regions of both sides that have a partner on the other."""
     matched = total = 0
-    for ours, theirs in zip(_boxes(first_port, pages), _boxes(second_port, pages), strict=True):
+    for ours, theirs in zip(_quads(first_port, pages), _quads(second_port, pages), strict=True):
         total += len(ours) + len(theirs)
-        for box in ours:
-            best = max(theirs, key=partial(_iou, box), default=None)
-            if best is not None and _iou(box, best) >= MATCHED_IOU:
-                theirs.remove(best)
-                matched += 2
+        matched += 2 * len(match_quads(ours, theirs))
     return round(matched / total, 4)
 
 
-def _boxes(port: int, pages: Sequence[bytes]) -> list[list[Box]]:
+def _quads(port: int, pages: Sequence[bytes]) -> list[list[Quad]]:
     caller = Caller(port, pages)
     answers = [json.loads(caller()) for _ in pages]
     caller.close()
-    return [[tuple(region["box"]) for region in answer["regions"]] for answer in answers]
-
-
-def _iou(one: Box, other: Box) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    both = max(width, 0.0) * max(height, 0.0)
-    return both / (_area(one) + _area(other) - both)
-
-
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+    return [[region["quad"] for region in answer["regions"]] for answer in answers]
 
 
 if __name__ == "__main__":

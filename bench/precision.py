@@ -29,7 +29,7 @@ from ocrdet.vision.geometry import quad_area, quad_overlap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocrdet.values import TextRegion
+    from ocrdet.values import Quad
 
 LEAST_IOU = 0.7
 
@@ -68,7 +68,7 @@ def measure_agreement(plain: Detector, reduced: Detector, paths: Sequence[Path])
             continue
         images += 1
         regions += len(one) + len(other)
-        matched = match_regions(one, other)
+        matched = match_quads(*([region.quad for region in regions] for regions in (one, other)))
         pairs += len(matched)
         ious += [iou for _, _, iou in matched]
         score_differences += [abs(one[i].score - other[j].score) for i, j, _ in matched]
@@ -84,11 +84,11 @@ def measure_agreement(plain: Detector, reduced: Detector, paths: Sequence[Path])
     }
 
 
-def match_regions(one: Sequence[TextRegion], other: Sequence[TextRegion]) -> list[tuple[int, int, float]]:
-    """Pairs of indices with their IoU, the best first, each region in one pair at most."""
+def match_quads(one: Sequence[Quad], other: Sequence[Quad]) -> list[tuple[int, int, float]]:
+    """Pairs of indices with their IoU, the best first, each quad in one pair at most."""
     if not one or not other:
         return []
-    a, b = (np.array([region.quad for region in regions]) for regions in (one, other))
+    a, b = np.array(one, np.float64), np.array(other, np.float64)
     near = (a.min(axis=1)[:, None] <= b.max(axis=1)) & (b.min(axis=1) <= a.max(axis=1)[:, None])
     i, j = np.nonzero(near.all(axis=2))
     common = quad_overlap(a[i], b[j])
